@@ -1,0 +1,625 @@
+# /// script
+# requires-python = ">=3.11,<3.13"
+# dependencies = [
+#     "dm_control==1.0.50",
+#     "gymnasium==1.4.0",
+#     "moviepy==2.2.1",
+#     "mujoco==3.17.0",
+#     "numpy==2.4.6",
+#     "packaging==26.3",
+#     "psutil==7.2.2",
+#     "shimmy==2.0.1",
+#     "tensorboard==2.21.0",
+#     "torch==2.13.0",
+#     "tqdm==4.70.1",
+#     "tyro==1.0.17",
+#     "wandb==0.31.0",
+# ]
+# ///
+"""QMLE for continuous action spaces: Q-learning with a sampled argmax and maximum-likelihood argmax predictors.
+
+    python qmle_continuous.py --env-id dm_control/walker-walk-v0
+    python qmle_continuous.py --env-id dm_control/cheetah-run-v0 --seed 3 --eval-frequency 10000 --save-model
+    python qmle_continuous.py --evaluate-only runs/<run>/model.pt --eval-episodes 5 --capture-video
+
+Algorithm 1 and appendix B of "Learning in complex action spaces without policy gradients". There is no policy: to find
+max_a Q(s, a), draw a search set of actions (uniform, from two learned argmax predictors, and the best action remembered
+for that state), evaluate Q on all of them and keep the best one; the predictors then learn to propose that one.
+
+Shapes in the comments: B batch of states, N action samples per state, A action dimensions, K bins per dimension.
+Actions are in [-1, 1] everywhere; `to_env_action` scales them to the bounds of the environment.
+"""
+
+import atexit
+import dataclasses
+import difflib
+import functools
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from importlib import metadata
+
+# dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    os.environ.setdefault("MUJOCO_GL", "egl" if "--capture-video" in sys.argv else "disabled")
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import shimmy
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import tyro
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+gym.register_envs(shimmy)  # the dm_control/* environments
+
+
+@dataclasses.dataclass
+class Args:
+    """Origin of each default in brackets: paper (Table 1), released code (of the paper's authors), ours."""
+
+    env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a finite Box action space
+    seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
+    total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
+    learning_rate: float = 5e-4  # Adam step size of Q network and argmax predictors [paper]
+    buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
+    gamma: float = 0.99  # discount factor per environment step [paper]
+    batch_size: int = 256  # transitions per update [paper]
+    learning_starts: int = 1000  # environment steps stored before the first update [paper]
+    train_frequency: int = 10  # environment steps per update [paper]
+    target_network_frequency: int = 200  # environment steps per target copy [released code; paper: 2000]
+    exploration_epsilon: float = 0.1  # probability of a uniformly random action while training [paper]
+    num_target_samples: int = 100  # m_target: search set size in the TD target, without the stored action [paper]
+    num_greedy_samples: int = 1000  # m_greedy: search set size when acting [paper]
+    uniform_ratio: float = 0.9  # rho_0: share of the search set drawn uniformly [paper]
+    delta_ratio: float = 0.01  # rho_1: share drawn from the delta predictor [paper]
+    categorical_ratio: float = 0.09  # rho_2: share drawn from the factored categorical predictor [paper]
+    uniform_grid_fraction: float = 0.0  # share of the uniform samples on the grid of bins [paper; released code: 0.5]
+    num_bins: int = 3  # K: evenly spaced points per action dimension, bounds included; 3 is bang-off-bang [paper]
+    delta_noise_std: float = 0.1  # s.d. of delta samples after the first, in half-ranges [released code]
+    priority_exponent: float = 0.6  # alpha of prioritized replay; 0 draws uniformly [paper]
+    importance_exponent: float = 0.2  # beta of prioritized replay, constant [paper]
+    predictor_target: str = "fresh"  # predictors learn the a_max just found; "stored": the one before [paper]
+    discrete_until: int = 0  # all actions stay on the grid of bins up to this environment step (Figure 12) [ours]
+    eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
+    eval_episodes: int = 10  # episodes per evaluation [ours]
+    capture_video: bool = False  # record the evaluation episodes as mp4 in the run directory
+    save_model: bool = False  # write model.pt into the run directory at the end
+    evaluate_only: str = ""  # path of a model.pt: play --eval-episodes greedy episodes with it and do not train
+    track: bool = False  # log to Weights & Biases as well
+    wandb_project_name: str = "qmle"  # project of --track
+    wandb_entity: str | None = None  # team of --track
+    cuda: bool = True  # train on a CUDA device if there is one
+    torch_deterministic: bool = True  # deterministic kernels: the same seed on the same machine gives the same run
+
+
+def sample_ratios(args):
+    """rho_0, rho_1, rho_2 of the search set: uniform, delta, categorical."""
+    return args.uniform_ratio, args.delta_ratio, args.categorical_ratio
+
+
+def check_args(args):
+    """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
+    limits = dict(
+        seed=(0, 2**31), total_timesteps=(1, 10**12), learning_rate=(1e-12, 1.0), buffer_size=(1, 10**12),
+        gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
+        target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_target_samples=(1, 10**7),
+        num_greedy_samples=(1, 10**7), uniform_ratio=(0, 1), delta_ratio=(0, 1), categorical_ratio=(0, 1),
+        uniform_grid_fraction=(0, 1), num_bins=(2, 10**4), delta_noise_std=(0, 2), priority_exponent=(0, 1),
+        importance_exponent=(0, 1), discrete_until=(0, 10**12), eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
+    )  # fmt: skip
+    for name, (low, high) in limits.items():
+        if not low <= getattr(args, name) <= high:  # NaN fails too
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
+    ratios = sample_ratios(args)
+    if abs(sum(ratios) - 1) > 1e-6:
+        flags = "--uniform-ratio, --delta-ratio and --categorical-ratio"
+        raise ValueError(f"{flags} are {ratios} and sum to {sum(ratios):g}, expected a sum of 1")
+    if args.predictor_target not in ("fresh", "stored"):
+        raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
+    most = min(args.total_timesteps, args.buffer_size)
+    if args.learning_starts > most:
+        flags = "--total-timesteps and --buffer-size"
+        raise ValueError(f"--learning-starts is {args.learning_starts}, expected no more than {flags} ({most})")
+    if args.capture_video and not (args.eval_frequency or args.evaluate_only):
+        raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
+
+
+def make_env(env_id, video_dir=None):
+    """Makes an environment with flat observations; with video_dir it records every episode there.
+
+    Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
+    """
+    try:
+        env = gym.make(env_id, render_mode="rgb_array" if video_dir else None)
+    except (gym.error.Error, ImportError) as error:
+        close = ", ".join(difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.4)) or "none"
+        raise ValueError(f"--env-id {env_id!r} cannot be made ({error}); registered ids close to it: {close}") from None
+    space = env.action_space
+    if isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
+        raise ValueError(
+            f"--env-id {env_id!r} has the action space {space}, expected a Box; use qmle_discrete.py for it"
+        )
+    if not isinstance(space, gym.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected a Box of floats")
+    if not (np.abs([space.low, space.high]) < 1e6).all():  # dm_control's lqr says "unbounded" with +-1e10
+        raise ValueError(
+            f"--env-id {env_id!r} has the unbounded action space {space}; no script here serves it:"
+            " give it finite bounds with a wrapper such as gymnasium.wrappers.RescaleAction in make_env"
+        )
+    obs_space = env.observation_space
+    for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
+        if not isinstance(part, gym.spaces.Box) or len(part.shape) > 2 or part.dtype == np.uint8:
+            raise ValueError(
+                f"--env-id {env_id!r} has {part} in its observation space, expected a Box or a Dict of Boxes that hold"
+                " vectors; for images and nested observations write another observation stream (make_env, QNetwork)"
+            )
+    if video_dir:
+        # Shimmy's own frame rate is wrong and shared between its environments.
+        fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
+        env = gym.wrappers.RecordVideo(
+            env, str(video_dir), episode_trigger=lambda _: True, fps=fps, disable_logger=True
+        )
+    return gym.wrappers.FlattenObservation(env)
+
+
+def check_memory(args, obs_size, action_size, device):
+    """Raises ValueError where the replay memory would not fit into what is free on the device."""
+    needed = args.buffer_size * (2 * obs_size + 2 * action_size + 3) * 4  # float32, the fields of ReplayMemory
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if needed > free:
+        raise ValueError(
+            f"--buffer-size is {args.buffer_size}: the replay memory needs {needed / 2**30:.2f} GiB and {device} has"
+            f" {free / 2**30:.2f} GiB free, expected at most {int(args.buffer_size * free / needed)} transitions"
+        )
+
+
+def describe_run(args, device):
+    """What config.json records: all flags, versions, the commit of the folder this script lies in, the device."""
+    names = ("torch", "gymnasium", "dm_control", "mujoco", "shimmy", "numpy")
+    git = ["git", "-C", str(pathlib.Path(__file__).resolve().parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        if subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout:
+            commit += " with local changes"
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {
+        "args": dataclasses.asdict(args),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
+        "commit": commit,
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"cpu, {torch.get_num_threads()} threads",
+    }
+
+
+def stop_if_not_finite(name, value, global_step):
+    """Ends the run with one line if a value holds NaN or infinity; everything logged before it stays."""
+    if not np.isfinite(value).all():
+        sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
+
+
+def to_env_action(action, space):
+    """Scales an action of shape (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
+    action = space.low + (action.reshape(space.shape).astype(np.float64) + 1) / 2 * (space.high - space.low)
+    return np.clip(action, space.low, space.high).astype(space.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """x + Linear(ReLU(Linear(x))), the width unchanged (B.1; the inside as in the released code)."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.linear1 = nn.Linear(width, width)
+        self.linear2 = nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + self.linear2(F.relu(self.linear1(x)))
+
+
+class QNetwork(nn.Module):
+    """Action-in Q network and the two argmax predictors (B.1, Figure 4).
+
+    They are one module so that one optimizer and one target copy cover all of them, as in Algorithm 1.
+    """
+
+    def __init__(self, obs_size, action_size, num_bins):
+        super().__init__()
+        self.obs_stream = nn.Sequential(nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU())
+        self.action_stream = nn.Sequential(nn.Linear(action_size, 128), nn.LayerNorm(128), nn.ELU())
+        self.joint_block = ResidualBlock(256)
+        self.joint_head = nn.Sequential(nn.LayerNorm(256), nn.ELU(), nn.Linear(256, 1))
+        self.delta_predictor = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, action_size), nn.Tanh())
+        self.categorical_predictor = nn.Sequential(
+            nn.Linear(128, 128),
+            nn.ReLU(),
+            nn.Linear(128, action_size * num_bins),
+            nn.Unflatten(-1, (action_size, num_bins)),  # logits, one softmax per action dimension
+        )
+
+    def q_values(self, features, actions):
+        """Q(s, a) of many actions per state: features (B, 128) of obs_stream, actions (B, N, A) -> (B, N)."""
+        action_features = self.action_stream(actions)  # (B, N, 128)
+        # joint_block on concat(features, action_features). Its first layer is linear, so the half that reads the
+        # observation is computed once per state and added to all N action halves: half of that layer's work is saved.
+        obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)  # (256, 128) each
+        obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+        hidden = F.relu(obs_half.unsqueeze(1) + F.linear(action_features, action_weight))  # (B, N, 256)
+        joint = torch.cat([features.unsqueeze(1).expand_as(action_features), action_features], dim=-1)  # (B, N, 256)
+        return self.joint_head(joint + self.joint_block.linear2(hidden)).squeeze(-1)
+
+
+class ReplayMemory:
+    """Prioritized replay (Schaul et al. 2016) that also remembers, per transition, the best action known at next_obs.
+
+    P(i) is proportional to p_i = (|TD error| + 1e-6)^alpha. The p_i are stored in blocks of about sqrt(capacity), with
+    the sum and the minimum of each block beside them: a draw finds a block by the sums, then a row inside the block, so
+    it reads O(sqrt(capacity)) numbers, and nothing needs a Python loop or makes the host wait for the device.
+    """
+
+    def __init__(self, args, obs_size, action_size, device):
+        self.capacity = capacity = args.buffer_size
+        self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
+        self.position = 0
+        self.obs = torch.zeros(capacity, obs_size, device=device)
+        self.next_obs = torch.zeros(capacity, obs_size, device=device)
+        self.actions = torch.zeros(capacity, action_size, device=device)
+        self.a_max = torch.zeros(capacity, action_size, device=device)
+        self.rewards = torch.zeros(capacity, device=device)
+        self.terminated = torch.zeros(capacity, device=device)
+        self.block_size = math.isqrt(capacity - 1) + 1
+        num_blocks = -(-capacity // self.block_size)
+        self.priorities = torch.zeros(num_blocks, self.block_size, device=device)  # 0 where nothing is stored
+        self.block_sums = torch.zeros(num_blocks, dtype=torch.float64, device=device)
+        self.block_mins = torch.full((num_blocks,), math.inf, device=device)
+        self.max_priority = torch.ones((), device=device)
+
+    def add(self, obs, action, reward, next_obs, terminated):
+        """Stores one transition, arrays (obs_size,) and (A,) and scalars, over the oldest one; a_max <- action."""
+        i = self.position
+        self.obs[i] = torch.from_numpy(obs)
+        self.next_obs[i] = torch.from_numpy(next_obs)
+        self.actions[i] = self.a_max[i] = torch.from_numpy(action)
+        self.rewards[i] = reward
+        self.terminated[i] = terminated
+        self._set_priorities(torch.tensor([i], device=self.obs.device), self.max_priority)
+        self.position = (i + 1) % self.capacity
+
+    def sample(self, batch_size):
+        """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
+        sums = self.block_sums.cumsum(0)
+        # A draw just under the total keeps rounding from ever reaching an empty row.
+        mass = torch.rand(batch_size, dtype=torch.float64, device=sums.device) * sums[-1] * (1 - 1e-12)
+        block = torch.searchsorted(sums, mass, right=True)
+        within = self.priorities[block].cumsum(1, dtype=torch.float64)  # (B, block_size)
+        mass = torch.minimum(mass - (sums[block] - self.block_sums[block]), within[:, -1] * (1 - 1e-12))
+        indices = block * self.block_size + torch.searchsorted(within, mass.unsqueeze(1), right=True).squeeze(1)
+        # (M * P(i))^-beta over its maximum, which belongs to the smallest priority; M and the total cancel.
+        weights = (self.priorities.view(-1)[indices] / self.block_mins.min()) ** -self.importance_exponent
+        return indices, weights
+
+    def update_priorities(self, indices, td_errors):
+        """Sets p_i of the rows (B,) from their TD errors (B,)."""
+        priorities = (td_errors.abs() + 1e-6) ** self.priority_exponent
+        self.max_priority = torch.maximum(self.max_priority, priorities.max())
+        self._set_priorities(indices, priorities)
+
+    def _set_priorities(self, indices, priorities):
+        self.priorities.view(-1)[indices] = priorities
+        blocks = indices // self.block_size
+        rows = self.priorities[blocks]  # (B, block_size)
+        self.block_sums[blocks] = rows.sum(1, dtype=torch.float64)
+        self.block_mins[blocks] = torch.where(rows > 0, rows, math.inf).amin(1)
+
+
+@functools.lru_cache
+def split_budget(num_samples, ratios):
+    """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> [1, 1, 0].
+
+    Exact fractions of the decimals as written: with floats, 0.29 * 100 would count as 28.999999999999996.
+    """
+    ratios = [Fraction(str(ratio)) for ratio in ratios]
+    shares = [num_samples * ratio / sum(ratios) for ratio in ratios]
+    counts = [math.floor(share) for share in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
+    for i in by_remainder[: num_samples - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+def nearest_bin(actions, num_bins):
+    """Index of the grid point nearest to each coordinate: (...) in [-1, 1] -> (...) in 0..K-1."""
+    return ((actions + 1) / 2 * (num_bins - 1)).round().long()
+
+
+def bin_value(bins, num_bins):
+    """Coordinate of each grid point, K of them evenly spaced from -1 to 1: (...) in 0..K-1 -> (...) in [-1, 1]."""
+    return bins * (2 / (num_bins - 1)) - 1
+
+
+def sample_uniform(batch_size, num_samples, action_size, device):
+    """Uniform samples of the action space: (B, N, A)."""
+    return torch.rand(batch_size, num_samples, action_size, device=device) * 2 - 1
+
+
+def sample_grid(batch_size, num_samples, action_size, num_bins, device):
+    """Uniform samples of the grid of bins: (B, N, A)."""
+    return bin_value(torch.randint(num_bins, (batch_size, num_samples, action_size), device=device), num_bins)
+
+
+def sample_delta(mode, num_samples, noise_std):
+    """Samples of the delta predictor: its output mode (B, A) itself, then Gaussian perturbations of it: (B, N, A)."""
+    noise = torch.randn(mode.shape[0], num_samples, mode.shape[1], device=mode.device) * noise_std
+    noise[:, :1] = 0
+    return (mode.unsqueeze(1) + noise).clamp(-1, 1)
+
+
+def sample_categorical(logits, num_samples):
+    """Independent draws per dimension of the categorical predictor, logits (B, A, K), by inverse c.d.f.: (B, N, A)."""
+    cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
+    u = torch.rand(logits.shape[0], num_samples, logits.shape[1], 1, device=logits.device)
+    return bin_value((u >= cdf).sum(-1), logits.shape[-1])
+
+
+def sample_actions(q_network, features, num_samples, args, on_grid=False):
+    """The search set without the stored action (Eq. 21): features (B, 128) -> (B, num_samples, A).
+
+    Ordered uniform, delta, categorical, as many of each as split_budget says. on_grid: every action is a grid point.
+    """
+    num_uniform, num_delta, num_categorical = split_budget(num_samples, sample_ratios(args))
+    logits = q_network.categorical_predictor(features)  # (B, A, K)
+    batch_size, action_size, num_bins = logits.shape
+    num_grid = num_uniform if on_grid else round(num_uniform * args.uniform_grid_fraction)
+    delta = sample_delta(q_network.delta_predictor(features), num_delta, args.delta_noise_std)
+    return torch.cat(
+        [
+            sample_grid(batch_size, num_grid, action_size, num_bins, features.device),
+            sample_uniform(batch_size, num_uniform - num_grid, action_size, features.device),
+            bin_value(nearest_bin(delta, num_bins), num_bins) if on_grid else delta,
+            sample_categorical(logits, num_categorical),
+        ],
+        dim=1,
+    )
+
+
+def argmax_action(q_network, features, actions):
+    """The best action of a search set (Eq. 17): features (B, 128), actions (B, N, A) -> a_max (B, A), index, q.
+
+    index (B,) is its place in the set; q (B, N) are the values of the set, their maximum that of Eq. 18.
+    """
+    q = q_network.q_values(features, actions)
+    index = q.argmax(1)
+    return actions[torch.arange(len(actions), device=actions.device), index], index, q
+
+
+@torch.no_grad()
+def choose_action(q_network, obs, epsilon, args, on_grid=False):
+    """Epsilon-greedy action (A,) for one observation (obs_size,), as NumPy arrays."""
+    device, action_size = q_network.action_stream[0].weight.device, q_network.action_stream[0].in_features
+    if torch.rand(()).item() < epsilon:
+        action = sample_uniform(1, 1, action_size, device)
+        action = sample_grid(1, 1, action_size, args.num_bins, device) if on_grid else action
+        return action[0, 0].cpu().numpy()
+    features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
+    actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
+    return argmax_action(q_network, features, actions)[0][0].cpu().numpy()
+
+
+def td_target(rewards, terminated, next_values, gamma):
+    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination only, so truncated episodes bootstrap."""
+    return rewards + gamma * (1 - terminated) * next_values
+
+
+def q_loss(weights, td_errors):
+    """Squared TD error under the importance weights of the replay memory. Both (B,) -> ()."""
+    return (weights * td_errors**2).mean()
+
+
+def argmax_predictor_loss(mode, logits, a_max):
+    """Negative log-likelihoods of a_max (B, A) under both predictors, averaged over batch and dimensions (Eq. 11).
+
+    Delta: a Gaussian of fixed variance around mode (B, A), so the mean squared error. Categorical: cross-entropy of
+    logits (B, A, K) against the bin nearest to a_max. Returns the two losses, ().
+    """
+    categorical_loss = F.cross_entropy(logits.flatten(0, 1), nearest_bin(a_max, logits.shape[-1]).flatten())
+    return F.mse_loss(mode, a_max), categorical_loss
+
+
+def train_step(q_network, target_network, optimizer, memory, args, on_grid=False):
+    """One update of Algorithm 1. Returns metrics as tensors on the device, so that the host need not wait for them."""
+    indices, weights = memory.sample(args.batch_size)
+    next_obs, stored = memory.next_obs[indices], memory.a_max[indices]  # (B, obs_size), (B, A)
+
+    # Search set at s' from the *target* predictors, judged by the *target* Q; the best one is written back.
+    with torch.no_grad():
+        features = target_network.obs_stream(next_obs)
+        actions = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
+        actions = torch.cat([actions, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
+        a_max, best, next_q = argmax_action(target_network, features, actions)
+        next_values = next_q.amax(1)
+        target = td_target(memory.rewards[indices], memory.terminated[indices], next_values, args.gamma)
+        memory.a_max[indices] = a_max
+        # No gradient reaches the observation stream from the predictors' losses (Figure 4, dashed lines).
+        next_features = q_network.obs_stream(next_obs)
+
+    q = q_network.q_values(q_network.obs_stream(memory.obs[indices]), memory.actions[indices].unsqueeze(1)).squeeze(1)
+    td_errors = target - q
+    td_loss = q_loss(weights, td_errors)
+    delta_loss, categorical_loss = argmax_predictor_loss(
+        q_network.delta_predictor(next_features),
+        q_network.categorical_predictor(next_features),
+        stored if args.predictor_target == "stored" else a_max,
+    )
+    optimizer.zero_grad()
+    (td_loss + delta_loss + categorical_loss).backward()
+    optimizer.step()
+    memory.update_priorities(indices, td_errors.detach())
+
+    metrics = {
+        "losses/td_loss": td_loss.detach(),
+        "losses/delta_loss": delta_loss.detach(),
+        "losses/categorical_loss": categorical_loss.detach(),
+        "losses/q_values": q.detach().mean(),
+        "argmax/refresh_gain": (next_values - next_q[:, -1]).mean(),
+    }
+    # Which part of the search set the best action came from: the parts lie one after the other along N.
+    num_uniform, num_delta, _ = split_budget(args.num_target_samples, sample_ratios(args))
+    part = (best >= num_uniform).int() + (best >= num_uniform + num_delta) + (best >= args.num_target_samples)
+    for i, name in enumerate(("uniform", "delta", "categorical", "stored")):
+        metrics[f"argmax/share_{name}"] = (part == i).float().mean()
+    return metrics
+
+
+def evaluate(q_network, args, seed, video_dir=None):
+    """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream."""
+    env = make_env(args.env_id, video_dir)
+    returns = []
+    device = next(q_network.parameters()).device
+    # Training draws go on afterwards as if there had been no evaluation.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        for episode in range(args.eval_episodes):
+            obs, _ = env.reset(seed=seed if episode == 0 else None)
+            returns.append(0.0)
+            done = False
+            while not done:
+                action = choose_action(q_network, obs.astype(np.float32), 0.0, args)
+                obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space))
+                returns[-1] += float(reward)
+                done = terminated or truncated
+    env.close()
+    return returns
+
+
+def load_model(path, args):
+    """Reads a --save-model file: its Q network and args with the flags of its training. ValueError if it is bad."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "torch_deterministic")
+        args = dataclasses.replace(Args(**saved["args"]), **{name: getattr(args, name) for name in kept})
+        q_network = QNetwork(saved["obs_size"], saved["action_size"], args.num_bins)
+        q_network.load_state_dict(saved["q_network"])
+    except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"--evaluate-only {path!r} is not a model.pt written by this script ({reason})") from None
+    return q_network, args
+
+
+if __name__ == "__main__":
+    args = tyro.cli(Args)
+    device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
+    try:
+        check_args(args)
+        if args.evaluate_only:
+            q_network, args = load_model(args.evaluate_only, args)
+        env = make_env(args.env_id)
+        obs_size, action_size = math.prod(env.observation_space.shape), math.prod(env.action_space.shape)
+        check_memory(args, obs_size, action_size, device)
+        if args.track:
+            import wandb
+    except (ValueError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    torch.manual_seed(args.seed)
+    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+
+    if args.evaluate_only:
+        video_dir = pathlib.Path(args.evaluate_only).parent / "videos" if args.capture_video else None
+        returns = evaluate(q_network.to(device), args, args.seed, video_dir)
+        print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", [round(r, 1) for r in returns])
+        sys.exit()
+
+    start_time = time.time()
+    script, stamp = pathlib.Path(__file__).stem, time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
+    run_dir = pathlib.Path("runs") / f"{args.env_id.replace('/', '_')}__{script}__{args.seed}__{stamp}"
+    run_dir.mkdir(parents=True)
+    (run_dir / "config.json").write_text(json.dumps(describe_run(args, device), indent=2) + "\n")
+    if args.track:
+        project = dict(project=args.wandb_project_name, entity=args.wandb_entity, name=run_dir.name, dir=run_dir)
+        wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
+    writer = SummaryWriter(run_dir)
+    atexit.register(writer.close)  # also on Ctrl-C and on every exit with an error: what was logged stays
+    episodes_csv = open(run_dir / "episodes.csv", "w", buffering=1)  # line by line, so that a crash loses nothing
+    episodes_csv.write("global_step,episodic_return,episodic_length,wall_time\n")
+    eval_csv = open(run_dir / "eval.csv", "w", buffering=1)
+    eval_csv.write("global_step,episode,episodic_return,wall_time\n")
+
+    q_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
+    target_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
+    target_network.load_state_dict(q_network.state_dict())
+    optimizer = torch.optim.Adam(q_network.parameters(), lr=args.learning_rate)
+    memory = ReplayMemory(args, obs_size, action_size, device)
+
+    obs = env.reset(seed=args.seed)[0].astype(np.float32)
+    stop_if_not_finite("observation", obs, 0)
+    episodic_return, episodic_length, discounted_return, last_returns, num_updates = 0.0, 0, 0.0, [], 0
+    progress = tqdm(total=args.total_timesteps, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
+    atexit.register(progress.close)
+    for global_step in range(1, args.total_timesteps + 1):
+        on_grid = global_step <= args.discrete_until
+        action = choose_action(q_network, obs, args.exploration_epsilon, args, on_grid)
+        if episodic_length == 0:  # what Q promises at the start is held against the return that follows
+            with torch.no_grad():
+                features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
+                initial_q = q_network.q_values(features, torch.from_numpy(action).to(device).view(1, 1, -1)).item()
+        stop_if_not_finite("action", action, global_step)
+        next_obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space))
+        next_obs, reward = next_obs.astype(np.float32), float(reward)
+        stop_if_not_finite("observation", next_obs, global_step)
+        stop_if_not_finite("reward", reward, global_step)
+        memory.add(obs, action, reward, next_obs, terminated)
+        obs = next_obs
+        discounted_return += args.gamma**episodic_length * reward
+        episodic_return += reward
+        episodic_length += 1
+
+        if terminated or truncated:
+            wall_time = time.time() - start_time
+            episodes_csv.write(f"{global_step},{episodic_return},{episodic_length},{wall_time:.2f}\n")
+            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
+            writer.add_scalar("charts/episodic_length", episodic_length, global_step)
+            writer.add_scalar("charts/initial_q_gap", initial_q - discounted_return, global_step)
+            last_returns = [*last_returns[-9:], episodic_return]
+            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
+            obs = env.reset()[0].astype(np.float32)
+            episodic_return, episodic_length, discounted_return = 0.0, 0, 0.0
+
+        if global_step >= args.learning_starts and global_step % args.train_frequency == 0:
+            metrics = train_step(q_network, target_network, optimizer, memory, args, on_grid)
+            num_updates += 1
+            if num_updates % 10 == 1:  # reading a metric makes the host wait for the device, so not every time
+                for name, value in metrics.items():
+                    writer.add_scalar(name, value, global_step)
+                    stop_if_not_finite(name, value.item(), global_step)
+                writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
+
+        if global_step >= args.learning_starts and global_step % args.target_network_frequency == 0:
+            target_network.load_state_dict(q_network.state_dict())
+
+        if args.eval_frequency and global_step % args.eval_frequency == 0:
+            video_dir = run_dir / "videos" / str(global_step) if args.capture_video else None
+            returns = evaluate(q_network, args, args.seed + 1_000_000, video_dir)
+            for episode, value in enumerate(returns):
+                eval_csv.write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
+            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+        progress.update()
+
+    progress.close()
+    env.close()
+    if args.save_model:
+        model = {"q_network": q_network.state_dict(), "obs_size": obs_size, "action_size": action_size}
+        torch.save(model | {"args": dataclasses.asdict(args)}, run_dir / "model.pt")
+    mean = f"{np.mean(last_returns):.1f}" if last_returns else "none ended"
+    print(f"mean return of the last {len(last_returns)} training episodes: {mean}; run: {run_dir}")
