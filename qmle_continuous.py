@@ -418,7 +418,7 @@ def choose_action(q_network, obs, epsilon, args, on_grid=False):
 
 
 def td_target(rewards, terminated, next_values, gamma):
-    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination only, so truncated episodes bootstrap."""
+    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination, so truncated episodes bootstrap."""
     return rewards + gamma * (1 - terminated) * next_values
 
 
