@@ -39,6 +39,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -142,7 +143,7 @@ def make_env(env_id, video_dir=None):
     Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
     """
     try:
-        env = gym.make(env_id, render_mode="rgb_array" if video_dir else None)
+        env = gym.make(env_id, **({"render_mode": "rgb_array"} if video_dir else {}))
     except (gym.error.Error, ImportError) as error:
         close = ", ".join(difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.4)) or "none"
         raise ValueError(f"--env-id {env_id!r} cannot be made ({error}); registered ids close to it: {close}") from None
@@ -349,14 +350,11 @@ def bin_value(bins, num_bins):
     return bins * (2 / (num_bins - 1)) - 1
 
 
-def sample_uniform(batch_size, num_samples, action_size, device):
-    """Uniform samples of the action space: (B, N, A)."""
+def sample_uniform(batch_size, num_samples, action_size, device, num_bins=None):
+    """Uniform samples (B, N, A) of the action space, or of its grid of bins if num_bins is given."""
+    if num_bins:
+        return bin_value(torch.randint(num_bins, (batch_size, num_samples, action_size), device=device), num_bins)
     return torch.rand(batch_size, num_samples, action_size, device=device) * 2 - 1
-
-
-def sample_grid(batch_size, num_samples, action_size, num_bins, device):
-    """Uniform samples of the grid of bins: (B, N, A)."""
-    return bin_value(torch.randint(num_bins, (batch_size, num_samples, action_size), device=device), num_bins)
 
 
 def sample_delta(mode, num_samples, noise_std):
@@ -385,7 +383,7 @@ def sample_actions(q_network, features, num_samples, args, on_grid=False):
     delta = sample_delta(q_network.delta_predictor(features), num_delta, args.delta_noise_std)
     return torch.cat(
         [
-            sample_grid(batch_size, num_grid, action_size, num_bins, features.device),
+            sample_uniform(batch_size, num_grid, action_size, features.device, num_bins),
             sample_uniform(batch_size, num_uniform - num_grid, action_size, features.device),
             bin_value(nearest_bin(delta, num_bins), num_bins) if on_grid else delta,
             sample_categorical(logits, num_categorical),
@@ -409,9 +407,7 @@ def choose_action(q_network, obs, epsilon, args, on_grid=False):
     """Epsilon-greedy action (A,) for one observation (obs_size,), as NumPy arrays."""
     device, action_size = q_network.action_stream[0].weight.device, q_network.action_stream[0].in_features
     if torch.rand(()).item() < epsilon:
-        action = sample_uniform(1, 1, action_size, device)
-        action = sample_grid(1, 1, action_size, args.num_bins, device) if on_grid else action
-        return action[0, 0].cpu().numpy()
+        return sample_uniform(1, 1, action_size, device, args.num_bins if on_grid else None)[0, 0].cpu().numpy()
     features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
     return argmax_action(q_network, features, actions)[0][0].cpu().numpy()
@@ -543,7 +539,7 @@ if __name__ == "__main__":
 
     start_time = time.time()
     script, stamp = pathlib.Path(__file__).stem, time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
-    run_dir = pathlib.Path("runs") / f"{args.env_id.replace('/', '_')}__{script}__{args.seed}__{stamp}"
+    run_dir = pathlib.Path("runs") / f"{re.sub(r'[/:]', '_', args.env_id)}__{script}__{args.seed}__{stamp}"
     run_dir.mkdir(parents=True)
     (run_dir / "config.json").write_text(json.dumps(describe_run(args, device), indent=2) + "\n")
     if args.track:

@@ -1,0 +1,50 @@
+"""The promises about the project itself: pins, headers, one file per script."""
+
+import ast
+import re
+import sys
+
+import pytest
+from conftest import ROOT
+
+SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
+
+
+def pins(text):
+    return set(re.findall(r"^#?\s*\"?([A-Za-z_]+==[\w.]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_header_matches_requirements_and_imports(script):
+    source = (ROOT / script).read_text()
+    header = source.split("# ///\n")[0]
+    assert header.startswith("# /// script\n")
+    header_pins, requirements = pins(header), pins((ROOT / "requirements.txt").read_text())
+    assert len(header_pins) >= 5 and header_pins <= requirements
+    names = {pin.split("==")[0] for pin in header_pins}
+    imported = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module.split(".")[0])
+    assert imported - set(sys.stdlib_module_names) <= names  # so no other file of this repository either
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_public_functions_have_docstrings_and_flags_have_help(script):
+    tree = ast.parse((ROOT / script).read_text())
+    for node in tree.body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            assert ast.get_docstring(node), node.name
+    source = (ROOT / script).read_text().split("class Args:")[1].split("\n\n\n")[0]
+    flags = [line for line in source.splitlines() if re.match(r"    \w+: ", line)]
+    assert flags and all("  # " in line for line in flags)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_readme_names_every_flag(script):
+    readme = (ROOT / "README.md").read_text()
+    source = (ROOT / script).read_text().split("class Args:")[1].split("\n\n\n")[0]
+    for name in re.findall(r"^    (\w+): ", source, re.MULTILINE):
+        assert f"`--{name.replace('_', '-')}`" in readme, name

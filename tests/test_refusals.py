@@ -1,0 +1,123 @@
+"""Bad input is refused before training with one clear line; bad numbers during training stop the run."""
+
+import csv
+
+import gymnasium as gym
+import pytest
+import qmle_continuous
+from conftest import ROOT, run_process
+
+SMALL = "--batch-size 32 --num-target-samples 10 --num-greedy-samples 50 --buffer-size 5000 --learning-starts 20"
+REFUSALS = [
+    # flags, what the line must hold: the flag, the value, what was expected
+    ("--env-id dm_control/walker-wlak-v0", ["--env-id", "walker-wlak", "dm_control/walker-walk-v0"]),
+    ("--env-id walker-walk", ["--env-id", "'walker-walk'", "dm_control/walker-walk-v0"]),
+    ("--env-id no_such_module:Env-v0", ["--env-id", "no_such_module"]),
+    ("--env-id CartPole-v1", ["Discrete(2)", "expected a Box", "qmle_discrete.py"]),
+    ("--env-id toy_envs:MultiDiscrete-v0", ["MultiDiscrete([3 4])", "qmle_discrete.py"]),
+    ("--env-id toy_envs:TupleAction-v0", ["Tuple", "expected a Box"]),
+    ("--env-id toy_envs:IntegerBox-v0", ["int64", "expected a Box of floats"]),
+    ("--env-id toy_envs:Unbounded-v0", ["unbounded", "RescaleAction"]),
+    ("--env-id dm_control/lqr-lqr_2_1-v0", ["unbounded", "10000000000.0"]),
+    ("--env-id toy_envs:Image-v0", ["(8, 8, 3)", "images"]),
+    ("--env-id toy_envs:ImageInDict-v0", ["(8, 8, 3)", "images"]),
+    ("--env-id toy_envs:Nested-v0", ["Dict", "nested"]),
+    ("--env-id toy_envs:DiscreteObservation-v0", ["Discrete(5)", "expected a Box"]),
+    ("--uniform-ratio 0.8", ["--uniform-ratio", "(0.8, 0.01, 0.09)", "0.9", "sum of 1"]),
+    ("--uniform-ratio nan", ["--uniform-ratio is nan"]),
+    ("--delta-ratio -0.1 --uniform-ratio 1.0", ["--delta-ratio is -0.1", "from 0 to 1"]),
+    ("--seed -1", ["--seed is -1", "from 0"]),
+    ("--gamma 1.01", ["--gamma is 1.01", "from 0 to 1"]),
+    ("--gamma nan", ["--gamma is nan"]),
+    ("--learning-rate 0", ["--learning-rate is 0"]),
+    ("--learning-rate inf", ["--learning-rate is inf"]),
+    ("--total-timesteps 0", ["--total-timesteps is 0", "from 1"]),
+    ("--buffer-size 0", ["--buffer-size is 0"]),
+    ("--batch-size 0", ["--batch-size is 0"]),
+    ("--learning-starts 0", ["--learning-starts is 0"]),
+    ("--train-frequency 0", ["--train-frequency is 0"]),
+    ("--target-network-frequency 0", ["--target-network-frequency is 0"]),
+    ("--exploration-epsilon 1.5", ["--exploration-epsilon is 1.5"]),
+    ("--num-target-samples 0", ["--num-target-samples is 0"]),
+    ("--num-greedy-samples 0", ["--num-greedy-samples is 0"]),
+    ("--uniform-grid-fraction 2", ["--uniform-grid-fraction is 2"]),
+    ("--num-bins 1", ["--num-bins is 1", "from 2"]),
+    ("--delta-noise-std -0.1", ["--delta-noise-std is -0.1"]),
+    ("--priority-exponent -1", ["--priority-exponent is -1"]),
+    ("--importance-exponent nan", ["--importance-exponent is nan"]),
+    ("--discrete-until -5", ["--discrete-until is -5"]),
+    ("--eval-frequency -1", ["--eval-frequency is -1"]),
+    ("--eval-episodes 0", ["--eval-episodes is 0"]),
+    ("--predictor-target old", ["--predictor-target is 'old'", "'fresh' or 'stored'"]),
+    ("--learning-starts 2000 --total-timesteps 1500", ["--learning-starts is 2000", "--total-timesteps", "1500"]),
+    ("--learning-starts 2000 --buffer-size 1500", ["--learning-starts is 2000", "--buffer-size", "1500"]),
+    ("--buffer-size 100000000000", ["--buffer-size is 100000000000", "GiB", "free", "at most"]),
+    ("--capture-video", ["--capture-video", "--eval-frequency"]),
+    ("--evaluate-only nothing.pt", ["--evaluate-only", "nothing.pt"]),
+    (f"--evaluate-only {ROOT}/README.md", ["--evaluate-only", "README.md", "not a model.pt"]),
+]
+
+
+@pytest.mark.parametrize("flags, parts", REFUSALS, ids=[flags for flags, _ in REFUSALS])
+def test_refused_in_one_line_before_anything_is_created(flags, parts, run_script, tmp_path):
+    with pytest.raises(SystemExit) as refusal:
+        run_script("qmle_continuous", flags)
+    line = refusal.value.code
+    assert line.startswith("error: ") and "\n" not in line
+    assert all(part in line for part in parts), line
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_number_among_the_flags_has_a_range():
+    for name, value in vars(qmle_continuous.Args()).items():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            with pytest.raises(ValueError, match="--" + name.replace("_", "-")):
+                qmle_continuous.check_args(qmle_continuous.Args(**{name: -1}))
+            with pytest.raises(ValueError, match="--" + name.replace("_", "-")):
+                qmle_continuous.check_args(qmle_continuous.Args(**{name: float("nan")}))
+
+
+def test_defaults_pass():
+    qmle_continuous.check_args(qmle_continuous.Args())
+
+
+def test_refusal_as_a_user_sees_it(tmp_path):
+    process = run_process(ROOT / "qmle_continuous.py", "--gamma 2", tmp_path)
+    assert process.returncode == 1 and process.stdout == ""
+    assert process.stderr == "error: --gamma is 2.0, expected a number from 0 to 1\n"
+
+
+@pytest.mark.parametrize(
+    "env_id, name, step",
+    [
+        ("NanReward", "reward", 30),
+        ("NanObservation", "observation", 30),
+        ("InfObservation", "observation", 30),
+        ("HugeReward", "losses/", 50),  # the square of 1e30 is infinite; losses are read at every tenth update
+    ],
+)
+def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_logs(env_id, name, step, run_script, tmp_path):
+    with pytest.raises(SystemExit) as stop:
+        run_script(
+            "qmle_continuous", f"--env-id toy_envs:{env_id}-v0 --total-timesteps 200 {SMALL} --train-frequency 1"
+        )
+    assert stop.value.code.startswith(f"error: {name}") and "not finite at step" in stop.value.code
+    assert int(stop.value.code.split("at step ")[1].split(":")[0]) <= step
+    (path,) = tmp_path.glob("runs/*/episodes.csv")
+    assert [row["global_step"] for row in csv.DictReader(path.open())][:1] == ["20"]
+    assert list(tmp_path.glob("runs/*/events.out.tfevents.*"))
+
+
+def test_saved_model_of_other_sizes_is_refused(run_script, tmp_path):
+    import torch
+
+    args = {"env_id": "Pendulum-v1"}
+    torch.save({"q_network": {}, "obs_size": 3, "action_size": 1, "args": args}, tmp_path / "model.pt")
+    with pytest.raises(SystemExit, match="not a model.pt"):
+        run_script("qmle_continuous", "--evaluate-only model.pt")
+
+
+def test_toy_spaces_are_registered():
+    import toy_envs  # noqa: F401
+
+    assert "Unbounded-v0" in gym.registry

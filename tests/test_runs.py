@@ -1,0 +1,156 @@
+"""Whole runs of each script, on the real environment."""
+
+import csv
+import json
+import math
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT, read_scalars, run_process
+
+SCRIPTS = ["qmle_continuous"]
+SMALL = "--batch-size 32 --num-target-samples 10 --num-greedy-samples 50 --buffer-size 5000"
+
+
+def count_calls(monkeypatch, cls, name):
+    calls, original = [], getattr(cls, name)
+
+    def counted(self, *args, **kwargs):
+        calls.append(self)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(cls, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    "frequency, target_frequency, updates, copies",
+    # updates: multiples in [100, 300], as 105 to 294 for 7; copies likewise, as 120 to 300 for 30 and only 200 for 200
+    [(10, 50, 21, 5), (7, 30, 28, 7), (1, 200, 201, 1)],
+)
+def test_exact_number_of_updates_and_target_copies(
+    script, frequency, target_frequency, updates, copies, run_script, monkeypatch
+):
+    steps = count_calls(monkeypatch, torch.optim.Adam, "step")
+    loads = count_calls(monkeypatch, torch.nn.Module, "load_state_dict")
+    flags = f"{SMALL} --total-timesteps 300 --learning-starts 100 --train-frequency {frequency}"
+    end = run_script(script, f"{flags} --target-network-frequency {target_frequency}")
+    assert len(steps) == end["num_updates"] == updates
+    assert len(loads) == copies + 1  # and the one before the first step
+    torch.manual_seed(1)
+    initial = end["QNetwork"](24, 6, 3).state_dict()
+    online, target = end["q_network"].state_dict(), end["target_network"].state_dict()
+    assert all(not online[name].equal(initial[name]) for name in initial)
+    assert all(not target[name].equal(initial[name]) for name in initial)
+    last_is_copy = 300 % target_frequency == 0
+    assert all(online[name].equal(target[name]) for name in initial) == last_is_copy
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, run_script):
+    end = run_script(script, "--total-timesteps 1200 --eval-frequency 600 --eval-episodes 1 --save-model")
+    run_dir = end["run_dir"]
+    assert run_dir.parent.name == "runs" and run_dir.name.startswith(f"dm_control_walker-walk-v0__{script}__1__")
+    (episode,) = csv.DictReader((run_dir / "episodes.csv").open())
+    assert list(episode) == ["global_step", "episodic_return", "episodic_length", "wall_time"]
+    assert (episode["global_step"], episode["episodic_length"]) == ("1000", "1000")
+    assert 0 < float(episode["episodic_return"]) < 1000
+    evaluations = list(csv.DictReader((run_dir / "eval.csv").open()))
+    assert [row["global_step"] for row in evaluations] == ["600", "1200"]
+    config = json.loads((run_dir / "config.json").read_text())
+    assert config["args"]["seed"] == 1 and config["args"]["batch_size"] == 256
+    assert config["versions"]["torch"].startswith("2.") and config["versions"]["mujoco"].startswith("3.")
+    scalars = read_scalars(run_dir)
+    documented = {
+        "charts/episodic_return", "charts/episodic_length", "charts/SPS", "charts/initial_q_gap",
+        "losses/td_loss", "losses/delta_loss", "losses/categorical_loss", "losses/q_values", "eval/episodic_return",
+        "argmax/share_uniform", "argmax/share_delta", "argmax/share_categorical", "argmax/share_stored",
+        "argmax/refresh_gain",
+    }  # fmt: skip
+    assert set(scalars) == documented
+    assert end["num_updates"] == 21 and len(scalars["losses/td_loss"]) == 3  # updates 1, 11 and 21
+    assert all(math.isfinite(value) for series in scalars.values() for _, value in series)
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"`{tag}`" in readme for tag in documented)
+
+    # the saved model plays; the same seed gives the same returns, whatever the flags of the training were
+    played = [
+        run_process(ROOT / f"{script}.py", f"--evaluate-only {run_dir / 'model.pt'} --eval-episodes 1", run_dir)
+        for _ in range(2)
+    ]
+    assert all(process.returncode == 0 for process in played), played[0].stderr
+    assert "mean return of 1 greedy episodes" in played[0].stdout and played[0].stdout == played[1].stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_same_seed_same_run_evaluated_or_not(script, run_script):
+    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 650 --learning-starts 100"
+    runs = []
+    for extra in ("--seed 3", "--seed 3", "--seed 3 --eval-frequency 150 --eval-episodes 2", "--seed 4"):
+        run_dir = run_script(script, f"{flags} {extra}")["run_dir"]
+        scalars = read_scalars(run_dir)
+        del scalars["charts/SPS"]
+        scalars.pop("eval/episodic_return", None)
+        episodes = [row[:3] for row in csv.reader((run_dir / "episodes.csv").open())]
+        runs.append((scalars, episodes))
+    assert len(runs[0][1]) == 4 and len(runs[0][0]["losses/td_loss"]) == 6
+    assert runs[0] == runs[1] == runs[2]
+    assert runs[0] != runs[3]
+
+
+def test_actions_stay_on_the_grid_until_the_given_step(run_script):
+    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 400 --learning-starts 50 --delta-ratio 0.1"
+    end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0.8 --categorical-ratio 0.1 --discrete-until 250")
+    actions = end["memory"].actions[:400]
+    on_grid = (actions == actions.round()).all(1)
+    assert on_grid[:250].all() and not on_grid[250:].all()
+    end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0.8 --categorical-ratio 0.1 --discrete-until 400")
+    assert end["memory"].a_max.equal(end["memory"].a_max.round())
+    assert not (end["memory"].a_max == end["memory"].actions).all()  # and yet it was rewritten
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script_copied_alone_runs(script, tmp_path):
+    shutil.copy(ROOT / f"{script}.py", tmp_path)
+    flags = f"{SMALL} --env-id dm_control/cartpole-swingup-v0 --total-timesteps 200 --learning-starts 100"
+    process = run_process(tmp_path / f"{script}.py", flags, tmp_path, PYTHONPATH="")
+    assert process.returncode == 0, process.stderr
+    assert "run: runs" in process.stdout.splitlines()[-1] and "Warning" not in process.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {f"{script}.py", "runs"}
+
+
+@pytest.mark.parametrize("env_id", ["toy_envs:MatrixAction-v0", "dm_control/quadruped-walk-v0", "Pendulum-v1"])
+def test_other_shapes_and_bounds(env_id, run_script):
+    end = run_script("qmle_continuous", f"{SMALL} --env-id {env_id} --total-timesteps 130 --learning-starts 100")
+    assert end["num_updates"] == 4 and end["memory"].actions.abs().max() <= 1
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_track_works_offline(script, tmp_path):
+    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 250 --learning-starts 100 --track"
+    process = run_process(ROOT / f"{script}.py", flags, tmp_path)
+    assert process.returncode == 0, process.stderr
+    assert len(list(tmp_path.glob("runs/*/wandb/offline-run-*"))) == 1
+
+
+def egl_renders():
+    code = "from dm_control import suite; suite.load('walker', 'walk').physics.render(8, 8)"
+    return not subprocess.run([sys.executable, "-c", code], env={"MUJOCO_GL": "egl"}, capture_output=True).returncode
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_video_of_the_evaluation(script, tmp_path):
+    if not egl_renders():
+        pytest.skip("no EGL on this machine")
+    flags = (
+        f"{SMALL} --total-timesteps 110 --learning-starts 100 --eval-frequency 110 --eval-episodes 1 --capture-video"
+    )
+    process = run_process(ROOT / f"{script}.py", flags, tmp_path, MUJOCO_GL="egl")
+    assert process.returncode == 0, process.stderr
+    (video,) = tmp_path.glob("runs/*/videos/110/*.mp4")
+    assert video.stat().st_size > 10_000

@@ -1,0 +1,97 @@
+"""Small environments for the tests, used through ids such as toy_envs:Reach-v0."""
+
+import gymnasium as gym
+import numpy as np
+
+
+class Reach(gym.Env):
+    """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the bounds of the action are uneven and off centre.
+
+    An action at its middle keeps the point where it is, at a bound it moves it by 0.25 in that dimension. The reward
+    is 1 minus the mean distance over the dimensions afterwards, so the best policy is known: straight to the goal.
+    """
+
+    low, high = np.array([-0.5, 1.0]), np.array([2.0, 1.5])
+
+    def __init__(self):
+        self.action_space = gym.spaces.Box(self.low, self.high, dtype=np.float64)
+        self.observation_space = gym.spaces.Dict(
+            {"goal": gym.spaces.Box(-1, 1, (2,), np.float64), "point": gym.spaces.Box(-1, 1, (2,), np.float64)}
+        )
+
+    def observe(self):
+        return {"goal": self.goal.copy(), "point": self.point.copy()}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.goal, self.point = self.np_random.uniform(-1, 1, (2, 2))
+        return self.observe(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        move = (action - self.low) / (self.high - self.low) * 2 - 1
+        self.point = np.clip(self.point + 0.25 * move, -1, 1)
+        return self.observe(), 1 - np.abs(self.point - self.goal).mean(), False, False, {}
+
+    @staticmethod
+    def best_return(seed, num_episodes, num_steps=20):
+        """Mean return of the best policy over the episodes that follow reset(seed=seed)."""
+        env, returns = Reach(), []
+        for episode in range(num_episodes):
+            env.reset(seed=seed if episode == 0 else None)
+            distance = np.abs(env.goal - env.point)
+            left = np.maximum(distance - 0.25 * np.arange(1, num_steps + 1)[:, None], 0)
+            returns.append((1 - left.mean(1)).sum())
+        return np.mean(returns)
+
+
+class Broken(Reach):
+    """Reach, with a reward or an observation replaced from the 30th step on."""
+
+    def __init__(self, reward=None, observation=None):
+        super().__init__()
+        self.broken_reward, self.broken_observation, self.count = reward, observation, 0
+
+    def step(self, action):
+        obs, reward, *rest = super().step(action)
+        self.count += 1
+        if self.count >= 30:
+            reward = reward if self.broken_reward is None else self.broken_reward
+            obs["point"][0] = obs["point"][0] if self.broken_observation is None else self.broken_observation
+        return obs, reward, *rest
+
+
+class Spaces(gym.Env):
+    """An environment that is only there for its spaces."""
+
+    def __init__(self, action_space, observation_space):
+        self.action_space, self.observation_space = action_space, observation_space
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), 0.0, False, False, {}
+
+
+box = gym.spaces.Box
+vector, images, action = box(-1, 1, (3,)), box(0, 255, (8, 8, 3), np.uint8), box(-1, 1, (2,))
+gym.register("Reach-v0", Reach, max_episode_steps=20)
+gym.register("NanReward-v0", Broken, max_episode_steps=20, kwargs={"reward": np.nan})
+gym.register("HugeReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e30})
+gym.register("NanObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": np.nan})
+gym.register("InfObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": 1e300})  # inf as float32
+for name, action_space, observation_space in (
+    ("Unbounded", box(-np.inf, np.inf, (2,)), vector),
+    ("IntegerBox", box(0, 5, (2,), np.int64), vector),
+    ("MultiDiscrete", gym.spaces.MultiDiscrete([3, 4]), vector),
+    ("TupleAction", gym.spaces.Tuple([action, action]), vector),
+    ("Image", action, images),
+    ("ImageInDict", action, gym.spaces.Dict({"a": vector, "b": images})),
+    ("Nested", action, gym.spaces.Dict({"a": vector, "b": gym.spaces.Dict({"c": vector})})),
+    ("DiscreteObservation", action, gym.spaces.Discrete(5)),
+    ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
+):
+    spaces = {"action_space": action_space, "observation_space": observation_space}
+    gym.register(f"{name}-v0", Spaces, max_episode_steps=20, kwargs=spaces)
