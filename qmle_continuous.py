@@ -101,6 +101,7 @@ class Args:
     wandb_project_name: str = "qmle"  # project of --track
     wandb_entity: str | None = None  # team of --track
     cuda: bool = True  # train on a CUDA device if there is one
+    cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
     torch_deterministic: bool = True  # deterministic kernels: the same seed on the same machine gives the same run
 
 
@@ -273,13 +274,13 @@ class ReplayMemory:
     def __init__(self, args, obs_size, action_size, device):
         self.capacity = capacity = args.buffer_size
         self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
-        self.position = 0
-        self.obs = torch.zeros(capacity, obs_size, device=device)
-        self.next_obs = torch.zeros(capacity, obs_size, device=device)
-        self.actions = torch.zeros(capacity, action_size, device=device)
-        self.a_max = torch.zeros(capacity, action_size, device=device)
-        self.rewards = torch.zeros(capacity, device=device)
-        self.terminated = torch.zeros(capacity, device=device)
+        self.position, self.staged = 0, []
+        sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
+        self.rows = torch.zeros(
+            capacity, sum(sizes), device=device
+        )  # a transition is one row; the fields are views of it
+        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(sizes, dim=1)
+        self.rewards, self.terminated = (field.squeeze(1) for field in scalars)
         self.block_size = math.isqrt(capacity - 1) + 1
         num_blocks = -(-capacity // self.block_size)
         self.priorities = torch.zeros(num_blocks, self.block_size, device=device)  # 0 where nothing is stored
@@ -288,15 +289,20 @@ class ReplayMemory:
         self.max_priority = torch.ones((), device=device)
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Stores one transition, arrays (obs_size,) and (A,) and scalars, over the oldest one; a_max <- action."""
-        i = self.position
-        self.obs[i] = torch.from_numpy(obs)
-        self.next_obs[i] = torch.from_numpy(next_obs)
-        self.actions[i] = self.a_max[i] = torch.from_numpy(action)
-        self.rewards[i] = reward
-        self.terminated[i] = terminated
-        self._set_priorities(torch.tensor([i], device=self.obs.device), self.max_priority)
-        self.position = (i + 1) % self.capacity
+        """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action; flush stores it."""
+        self.staged.append(np.concatenate([obs, next_obs, action, action, [reward, terminated]], dtype=np.float32))
+        if len(self.staged) == self.capacity:
+            self.flush()
+
+    def flush(self):
+        """Stores what add took since the last flush over the oldest rows, in one copy to the device."""
+        if self.staged:
+            rows = torch.from_numpy(np.stack(self.staged)).to(self.rows.device)
+            indices = torch.arange(self.position, self.position + len(rows), device=rows.device) % self.capacity
+            self.rows[indices] = rows
+            self._set_priorities(indices, self.max_priority)
+            self.position = (self.position + len(rows)) % self.capacity
+            self.staged.clear()
 
     def sample(self, batch_size):
         """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
@@ -314,7 +320,7 @@ class ReplayMemory:
     def update_priorities(self, indices, td_errors):
         """Sets p_i of the rows (B,) from their TD errors (B,)."""
         priorities = (td_errors.abs() + 1e-6) ** self.priority_exponent
-        self.max_priority = torch.maximum(self.max_priority, priorities.max())
+        torch.maximum(self.max_priority, priorities.max(), out=self.max_priority)
         self._set_priorities(indices, priorities)
 
     def _set_priorities(self, indices, priorities):
@@ -403,14 +409,11 @@ def argmax_action(q_network, features, actions):
 
 
 @torch.no_grad()
-def choose_action(q_network, obs, epsilon, args, on_grid=False):
-    """Epsilon-greedy action (A,) for one observation (obs_size,), as NumPy arrays."""
-    device, action_size = q_network.action_stream[0].weight.device, q_network.action_stream[0].in_features
-    if torch.rand(()).item() < epsilon:
-        return sample_uniform(1, 1, action_size, device, args.num_bins if on_grid else None)[0, 0].cpu().numpy()
-    features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
+def greedy_action(q_network, obs, args, on_grid=False):
+    """The argmax action (A,) of the online networks for one observation (obs_size,)."""
+    features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
-    return argmax_action(q_network, features, actions)[0][0].cpu().numpy()
+    return argmax_action(q_network, features, actions)[0].squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
@@ -478,11 +481,50 @@ def train_step(q_network, target_network, optimizer, memory, args, on_grid=False
     return metrics
 
 
-def evaluate(q_network, args, seed, video_dir=None):
-    """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream."""
+class CudaGraph:
+    """Calls function() as usual three times, then records its CUDA kernels and from then on replays the recording.
+
+    That takes the host out of the way: launching hundreds of small kernels costs it more time than they take to run.
+    The recording reads and writes the same tensors each time, so inputs are written in place before a call, and outputs
+    hold until the next one. Random numbers go on as without it.
+    """
+
+    def __init__(self, function):
+        self.function, self.num_warmups, self.graph = function, 0, None
+        self.stream = torch.cuda.Stream()
+
+    def __call__(self):
+        if self.graph is None and self.num_warmups < 3:
+            self.num_warmups += 1
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                outputs = self.function()
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return outputs
+        if self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):  # recorded, not run
+                self.outputs = self.function()
+        self.graph.replay()
+        return self.outputs
+
+
+def fast(args, function, *inputs):
+    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA, plain elsewhere."""
+    call = functools.partial(function, *inputs)
+    return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
+
+
+def evaluate(q_network, args, seed, on_grid=False, video_dir=None):
+    """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream.
+
+    The same seed gives the same initial states at every evaluation.
+    """
     env = make_env(args.env_id, video_dir)
-    returns = []
     device = next(q_network.parameters()).device
+    obs_buffer = torch.zeros(env.observation_space.shape, device=device)
+    act = fast(args, greedy_action, q_network, obs_buffer, args, on_grid)
+    returns = []
     # Training draws go on afterwards as if there had been no evaluation.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -491,8 +533,8 @@ def evaluate(q_network, args, seed, video_dir=None):
             returns.append(0.0)
             done = False
             while not done:
-                action = choose_action(q_network, obs.astype(np.float32), 0.0, args)
-                obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space))
+                obs_buffer.copy_(torch.from_numpy(obs))
+                obs, reward, terminated, truncated, _ = env.step(to_env_action(act().cpu().numpy(), env.action_space))
                 returns[-1] += float(reward)
                 done = terminated or truncated
     env.close()
@@ -503,7 +545,7 @@ def load_model(path, args):
     """Reads a --save-model file: its Q network and args with the flags of its training. ValueError if it is bad."""
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "torch_deterministic")
+        kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "cudagraphs", "torch_deterministic")
         args = dataclasses.replace(Args(**saved["args"]), **{name: getattr(args, name) for name in kept})
         q_network = QNetwork(saved["obs_size"], saved["action_size"], args.num_bins)
         q_network.load_state_dict(saved["q_network"])
@@ -532,8 +574,9 @@ if __name__ == "__main__":
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
 
     if args.evaluate_only:
+        on_grid = args.total_timesteps <= args.discrete_until
         video_dir = pathlib.Path(args.evaluate_only).parent / "videos" if args.capture_video else None
-        returns = evaluate(q_network.to(device), args, args.seed, video_dir)
+        returns = evaluate(q_network.to(device), args, args.seed + 1_000_000, on_grid, video_dir)
         print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", [round(r, 1) for r in returns])
         sys.exit()
 
@@ -555,8 +598,13 @@ if __name__ == "__main__":
     q_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
     target_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
     target_network.load_state_dict(q_network.state_dict())
-    optimizer = torch.optim.Adam(q_network.parameters(), lr=args.learning_rate)
+    optimizer = torch.optim.Adam(q_network.parameters(), lr=args.learning_rate, capturable=device.type == "cuda")
     memory = ReplayMemory(args, obs_size, action_size, device)
+    # The two computations of the loop, as calls without arguments, once for actions anywhere and once for on_grid.
+    obs_buffer = torch.zeros(obs_size, device=device)  # act() reads the observation from here
+    act = [fast(args, greedy_action, q_network, obs_buffer, args, on_grid) for on_grid in (False, True)]
+    inputs = (q_network, target_network, optimizer, memory, args)
+    update = [fast(args, train_step, *inputs, on_grid) for on_grid in (False, True)]
 
     obs = env.reset(seed=args.seed)[0].astype(np.float32)
     stop_if_not_finite("observation", obs, 0)
@@ -565,7 +613,11 @@ if __name__ == "__main__":
     atexit.register(progress.close)
     for global_step in range(1, args.total_timesteps + 1):
         on_grid = global_step <= args.discrete_until
-        action = choose_action(q_network, obs, args.exploration_epsilon, args, on_grid)
+        if torch.rand(()).item() < args.exploration_epsilon:
+            action = sample_uniform(1, 1, action_size, "cpu", args.num_bins if on_grid else None)[0, 0].numpy()
+        else:
+            obs_buffer.copy_(torch.from_numpy(obs))
+            action = act[on_grid]().cpu().numpy()
         if episodic_length == 0:  # what Q promises at the start is held against the return that follows
             with torch.no_grad():
                 features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
@@ -593,7 +645,8 @@ if __name__ == "__main__":
             episodic_return, episodic_length, discounted_return = 0.0, 0, 0.0
 
         if global_step >= args.learning_starts and global_step % args.train_frequency == 0:
-            metrics = train_step(q_network, target_network, optimizer, memory, args, on_grid)
+            memory.flush()
+            metrics = update[on_grid]()
             num_updates += 1
             if num_updates % 10 == 1:  # reading a metric makes the host wait for the device, so not every time
                 for name, value in metrics.items():
@@ -606,7 +659,7 @@ if __name__ == "__main__":
 
         if args.eval_frequency and global_step % args.eval_frequency == 0:
             video_dir = run_dir / "videos" / str(global_step) if args.capture_video else None
-            returns = evaluate(q_network, args, args.seed + 1_000_000, video_dir)
+            returns = evaluate(q_network, args, args.seed + 1_000_000, on_grid, video_dir)
             for episode, value in enumerate(returns):
                 eval_csv.write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
             writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)

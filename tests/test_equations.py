@@ -30,6 +30,7 @@ def fill_memory(memory, num, obs_size=5, action_size=3):
     for i in range(num):
         obs, next_obs = rng.standard_normal((2, obs_size)).astype(np.float32)
         memory.add(obs, rng.uniform(-1, 1, action_size).astype(np.float32), float(i % 7), next_obs, i % 5 == 0)
+    memory.flush()
 
 
 # ---- the split of m over the ratios
@@ -362,32 +363,20 @@ def test_on_grid_keeps_every_stored_action_on_the_grid():
 # ---- acting
 
 
-def test_greedy_action_is_the_argmax_and_epsilon_is_uniform():
+def test_greedy_action_is_the_argmax_of_the_online_network():
     network, _ = make_networks()
-    obs = np.random.default_rng(0).standard_normal(5).astype(np.float32)
-    features = network.obs_stream(torch.from_numpy(obs).unsqueeze(0))
+    obs = torch.randn(5)
+    features = network.obs_stream(obs.unsqueeze(0))
     args = script.Args(num_greedy_samples=200)
-    greedy = torch.from_numpy(np.stack([script.choose_action(network, obs, 0.0, args) for _ in range(50)]))
-    uniform = torch.from_numpy(np.stack([script.choose_action(network, obs, 1.0, args) for _ in range(2000)]))
+    greedy = torch.stack([script.greedy_action(network, obs, args) for _ in range(50)])
+    uniform = script.sample_uniform(1, 2000, 3, "cpu")
     with torch.no_grad():
         q_greedy = network.q_values(features, greedy.unsqueeze(0))
-        q_uniform = network.q_values(features, uniform.unsqueeze(0))
+        q_uniform = network.q_values(features, uniform)
+    assert greedy.shape == (50, 3)
     assert (q_greedy > q_uniform.quantile(0.9)).all()  # the best of 200 beats nearly all random ones
-    assert uniform.mean(0).abs().max() < 0.07 and (uniform.std(0) - 1 / math.sqrt(3)).abs().max() < 0.03
-    grid = np.stack([script.choose_action(network, obs, 0.5, args, on_grid=True) for _ in range(100)])
-    assert set(np.unique(grid)) == {-1.0, 0.0, 1.0}
-
-
-def test_epsilon_share():
-    network = types.SimpleNamespace(action_stream=[torch.nn.Linear(3, 4)], obs_stream=lambda obs: 1 / 0)
-    explored = 0
-    for _ in range(2000):
-        try:
-            script.choose_action(network, np.zeros(5, np.float32), 0.1, script.Args())
-            explored += 1
-        except ZeroDivisionError:  # it went on to be greedy
-            pass
-    assert 150 < explored < 250
+    grid = torch.stack([script.greedy_action(network, obs, args, on_grid=True) for _ in range(50)])
+    assert grid.equal(grid.round())
 
 
 def test_cross_entropy_is_taken_of_logits_not_of_probabilities():

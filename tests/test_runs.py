@@ -105,12 +105,22 @@ def test_same_seed_same_run_evaluated_or_not(script, run_script):
 def test_actions_stay_on_the_grid_until_the_given_step(run_script):
     flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 400 --learning-starts 50 --delta-ratio 0.1"
     end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0.8 --categorical-ratio 0.1 --discrete-until 250")
+    end["memory"].flush()
     actions = end["memory"].actions[:400]
     on_grid = (actions == actions.round()).all(1)
     assert on_grid[:250].all() and not on_grid[250:].all()
     end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0.8 --categorical-ratio 0.1 --discrete-until 400")
+    end["memory"].flush()
     assert end["memory"].a_max.equal(end["memory"].a_max.round())
     assert not (end["memory"].a_max == end["memory"].actions).all()  # and yet it was rewritten
+
+
+def test_share_of_random_actions_while_training(run_script):
+    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 2000 --learning-starts 2000"
+    # a categorical predictor alone only ever acts on the grid, so what is off the grid was exploration
+    end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1")
+    explored = end["memory"].actions[:2000] != end["memory"].actions[:2000].round()
+    assert 150 < explored.sum() < 250  # 4 s.d. are 54
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
