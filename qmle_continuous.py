@@ -32,6 +32,7 @@ Actions are in [-1, 1] everywhere; `to_env_action` scales them to the bounds of 
 
 import atexit
 import dataclasses
+import datetime
 import difflib
 import functools
 import json
@@ -48,7 +49,8 @@ from importlib import metadata
 
 # dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "egl" if "--capture-video" in sys.argv else "disabled")
+    video = {"--capture-video", "--capture_video"} & set(sys.argv)
+    os.environ.setdefault("MUJOCO_GL", "egl" if video else "disabled")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
 
 import gymnasium as gym
@@ -67,7 +69,7 @@ gym.register_envs(shimmy)  # the dm_control/* environments
 
 @dataclasses.dataclass
 class Args:
-    """Origin of each default in brackets: paper (Table 1), released code (of the paper's authors), ours."""
+    """In brackets where a default comes from: paper (Table 1), released code (of the paper's authors), ours."""
 
     env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a finite Box action space
     seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
@@ -96,7 +98,7 @@ class Args:
     eval_episodes: int = 10  # episodes per evaluation [ours]
     capture_video: bool = False  # record the evaluation episodes as mp4 in the run directory
     save_model: bool = False  # write model.pt into the run directory at the end
-    evaluate_only: str = ""  # path of a model.pt: play --eval-episodes greedy episodes with it and do not train
+    evaluate_only: str | None = None  # path of a model.pt: play --eval-episodes greedy episodes of it, do not train
     track: bool = False  # log to Weights & Biases as well
     wandb_project_name: str = "qmle"  # project of --track
     wandb_entity: str | None = None  # team of --track
@@ -138,16 +140,21 @@ def check_args(args):
         raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
 
 
-def make_env(env_id, video_dir=None):
-    """Makes an environment with flat observations; with video_dir it records every episode there.
+def make_env(env_id, render=False):
+    """Makes an environment with flat observations; with render, one whose frames can be recorded.
 
     Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
     """
     try:
-        env = gym.make(env_id, **({"render_mode": "rgb_array"} if video_dir else {}))
-    except (gym.error.Error, ImportError) as error:
-        close = ", ".join(difflib.get_close_matches(env_id, gym.registry, n=3, cutoff=0.4)) or "none"
-        raise ValueError(f"--env-id {env_id!r} cannot be made ({error}); registered ids close to it: {close}") from None
+        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
+        if render:  # what cannot be rendered is found out now, not at the first evaluation
+            env.reset()
+            env.render()
+    except Exception as error:  # environments raise what they like
+        close = [name for name in difflib.get_close_matches(env_id, gym.registry, n=4, cutoff=0.4) if name != env_id]
+        reason = str(error).partition("\n")[0]
+        known = f"registered ids close to it: {', '.join(close) or 'none'}"
+        raise ValueError(f"--env-id {env_id!r} cannot be made ({reason}); {known}") from None
     space = env.action_space
     if isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
         raise ValueError(
@@ -157,22 +164,17 @@ def make_env(env_id, video_dir=None):
         raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected a Box of floats")
     if not (np.abs([space.low, space.high]) < 1e6).all():  # dm_control's lqr says "unbounded" with +-1e10
         raise ValueError(
-            f"--env-id {env_id!r} has the unbounded action space {space}; no script here serves it:"
-            " give it finite bounds with a wrapper such as gymnasium.wrappers.RescaleAction in make_env"
+            f"--env-id {env_id!r} has the unbounded action space {space}, expected bounds below 1e6;"
+            " no script here serves it: give it bounds in make_env, with gymnasium.wrappers.TransformAction"
         )
     obs_space = env.observation_space
     for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
-        if not isinstance(part, gym.spaces.Box) or len(part.shape) > 2 or part.dtype == np.uint8:
+        image = part.dtype == np.uint8 or (part.shape or ())[2:] in ((1,), (3,), (4,))
+        if not isinstance(part, gym.spaces.Box) or image:
             raise ValueError(
                 f"--env-id {env_id!r} has {part} in its observation space, expected a Box or a Dict of Boxes that hold"
                 " vectors; for images and nested observations write another observation stream (make_env, QNetwork)"
             )
-    if video_dir:
-        # Shimmy's own frame rate is wrong and shared between its environments.
-        fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
-        env = gym.wrappers.RecordVideo(
-            env, str(video_dir), episode_trigger=lambda _: True, fps=fps, disable_logger=True
-        )
     return gym.wrappers.FlattenObservation(env)
 
 
@@ -193,11 +195,12 @@ def describe_run(args, device):
     git = ["git", "-C", str(pathlib.Path(__file__).resolve().parent)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        if subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout:
-            commit += " with local changes"
+        if subprocess.run([*git, "status", "--porcelain", "--", __file__], capture_output=True, text=True).stdout:
+            commit += ", the script is not as committed there"
     except (OSError, subprocess.CalledProcessError):
         commit = None
     return {
+        "command": sys.argv,
         "args": dataclasses.asdict(args),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
         "commit": commit,
@@ -207,10 +210,13 @@ def describe_run(args, device):
     }
 
 
-def stop_if_not_finite(name, value, global_step):
-    """Ends the run with one line if a value holds NaN or infinity; everything logged before it stays."""
+def finite(name, value, global_step):
+    """value as float32, if it is finite there; otherwise ends the run with one line. Everything logged before stays."""
+    with np.errstate(over="ignore"):
+        value = np.asarray(value, dtype=np.float32)
     if not np.isfinite(value).all():
         sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
+    return value
 
 
 def to_env_action(action, space):
@@ -291,7 +297,7 @@ class ReplayMemory:
     def add(self, obs, action, reward, next_obs, terminated):
         """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action; flush stores it."""
         self.staged.append(np.concatenate([obs, next_obs, action, action, [reward, terminated]], dtype=np.float32))
-        if len(self.staged) == self.capacity:
+        if len(self.staged) == min(self.capacity, 1000):
             self.flush()
 
     def flush(self):
@@ -307,12 +313,14 @@ class ReplayMemory:
     def sample(self, batch_size):
         """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
         sums = self.block_sums.cumsum(0)
-        # A draw just under the total keeps rounding from ever reaching an empty row.
+        # Draws just under the totals, so that rounding never reaches an empty row; the clamps are for NaN priorities,
+        # which the loop reports when it reads the losses.
         mass = torch.rand(batch_size, dtype=torch.float64, device=sums.device) * sums[-1] * (1 - 1e-12)
-        block = torch.searchsorted(sums, mass, right=True)
+        block = torch.searchsorted(sums, mass, right=True).clamp(max=len(sums) - 1)
         within = self.priorities[block].cumsum(1, dtype=torch.float64)  # (B, block_size)
         mass = torch.minimum(mass - (sums[block] - self.block_sums[block]), within[:, -1] * (1 - 1e-12))
-        indices = block * self.block_size + torch.searchsorted(within, mass.unsqueeze(1), right=True).squeeze(1)
+        offset = torch.searchsorted(within, mass.unsqueeze(1), right=True).squeeze(1)
+        indices = (block * self.block_size + offset).clamp(max=self.capacity - 1)
         # (M * P(i))^-beta over its maximum, which belongs to the smallest priority; M and the total cancel.
         weights = (self.priorities.view(-1)[indices] / self.block_mins.min()) ** -self.importance_exponent
         return indices, weights
@@ -333,7 +341,7 @@ class ReplayMemory:
 
 @functools.lru_cache
 def split_budget(num_samples, ratios):
-    """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> [1, 1, 0].
+    """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> (1, 1, 0).
 
     Exact fractions of the decimals as written: with floats, 0.29 * 100 would count as 28.999999999999996.
     """
@@ -343,7 +351,7 @@ def split_budget(num_samples, ratios):
     by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
     for i in by_remainder[: num_samples - sum(counts)]:
         counts[i] += 1
-    return counts
+    return tuple(counts)
 
 
 def nearest_bin(actions, num_bins):
@@ -510,7 +518,7 @@ class CudaGraph:
 
 
 def fast(args, function, *inputs):
-    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA, plain elsewhere."""
+    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA."""
     call = functools.partial(function, *inputs)
     return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
 
@@ -520,7 +528,12 @@ def evaluate(q_network, args, seed, on_grid=False, video_dir=None):
 
     The same seed gives the same initial states at every evaluation.
     """
-    env = make_env(args.env_id, video_dir)
+    env = make_env(args.env_id, render=bool(video_dir))
+    if video_dir:  # Shimmy's own frame rate is wrong and shared between its environments
+        fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
+        env = gym.wrappers.RecordVideo(
+            env, str(video_dir), episode_trigger=lambda _: True, fps=fps, disable_logger=True
+        )
     device = next(q_network.parameters()).device
     obs_buffer = torch.zeros(env.observation_space.shape, device=device)
     act = fast(args, greedy_action, q_network, obs_buffer, args, on_grid)
@@ -546,12 +559,14 @@ def load_model(path, args):
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "cudagraphs", "torch_deterministic")
+        if args.env_id not in (Args.env_id, saved["args"]["env_id"]):
+            raise ValueError(f"--env-id is {args.env_id!r}, it was trained on {saved['args']['env_id']!r}")
         args = dataclasses.replace(Args(**saved["args"]), **{name: getattr(args, name) for name in kept})
         q_network = QNetwork(saved["obs_size"], saved["action_size"], args.num_bins)
         q_network.load_state_dict(saved["q_network"])
     except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"--evaluate-only {path!r} is not a model.pt written by this script ({reason})") from None
+        raise ValueError(f"--evaluate-only {path!r} is not a model.pt of this script that fits ({reason})") from None
     return q_network, args
 
 
@@ -559,12 +574,13 @@ if __name__ == "__main__":
     args = tyro.cli(Args)
     device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
     try:
-        check_args(args)
-        if args.evaluate_only:
+        if args.evaluate_only is not None:
             q_network, args = load_model(args.evaluate_only, args)
-        env = make_env(args.env_id)
+        check_args(args)
+        env = make_env(args.env_id, render=args.capture_video)
         obs_size, action_size = math.prod(env.observation_space.shape), math.prod(env.action_space.shape)
-        check_memory(args, obs_size, action_size, device)
+        if args.evaluate_only is None:
+            check_memory(args, obs_size, action_size, device)
         if args.track:
             import wandb
     except (ValueError, ImportError) as error:
@@ -574,20 +590,23 @@ if __name__ == "__main__":
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
 
     if args.evaluate_only:
-        on_grid = args.total_timesteps <= args.discrete_until
+        on_grid = args.total_timesteps <= args.discrete_until  # as at the last step of its training
         video_dir = pathlib.Path(args.evaluate_only).parent / "videos" if args.capture_video else None
         returns = evaluate(q_network.to(device), args, args.seed + 1_000_000, on_grid, video_dir)
         print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", [round(r, 1) for r in returns])
         sys.exit()
 
     start_time = time.time()
-    script, stamp = pathlib.Path(__file__).stem, time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
+    script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
     run_dir = pathlib.Path("runs") / f"{re.sub(r'[/:]', '_', args.env_id)}__{script}__{args.seed}__{stamp}"
     run_dir.mkdir(parents=True)
     (run_dir / "config.json").write_text(json.dumps(describe_run(args, device), indent=2) + "\n")
     if args.track:
         project = dict(project=args.wandb_project_name, entity=args.wandb_entity, name=run_dir.name, dir=run_dir)
-        wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
+        try:
+            wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
+        except Exception as error:
+            sys.exit(f"error: --track: {error}; log in with 'wandb login' or set WANDB_MODE=offline")
     writer = SummaryWriter(run_dir)
     atexit.register(writer.close)  # also on Ctrl-C and on every exit with an error: what was logged stays
     episodes_csv = open(run_dir / "episodes.csv", "w", buffering=1)  # line by line, so that a crash loses nothing
@@ -606,8 +625,7 @@ if __name__ == "__main__":
     inputs = (q_network, target_network, optimizer, memory, args)
     update = [fast(args, train_step, *inputs, on_grid) for on_grid in (False, True)]
 
-    obs = env.reset(seed=args.seed)[0].astype(np.float32)
-    stop_if_not_finite("observation", obs, 0)
+    obs = finite("observation", env.reset(seed=args.seed)[0], 0)
     episodic_return, episodic_length, discounted_return, last_returns, num_updates = 0.0, 0, 0.0, [], 0
     progress = tqdm(total=args.total_timesteps, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
     atexit.register(progress.close)
@@ -622,11 +640,10 @@ if __name__ == "__main__":
             with torch.no_grad():
                 features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
                 initial_q = q_network.q_values(features, torch.from_numpy(action).to(device).view(1, 1, -1)).item()
-        stop_if_not_finite("action", action, global_step)
+        finite("action", action, global_step)
         next_obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space))
-        next_obs, reward = next_obs.astype(np.float32), float(reward)
-        stop_if_not_finite("observation", next_obs, global_step)
-        stop_if_not_finite("reward", reward, global_step)
+        next_obs = finite("observation", next_obs, global_step)
+        reward = float(finite("reward", reward, global_step))
         memory.add(obs, action, reward, next_obs, terminated)
         obs = next_obs
         discounted_return += args.gamma**episodic_length * reward
@@ -641,7 +658,7 @@ if __name__ == "__main__":
             writer.add_scalar("charts/initial_q_gap", initial_q - discounted_return, global_step)
             last_returns = [*last_returns[-9:], episodic_return]
             progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
-            obs = env.reset()[0].astype(np.float32)
+            obs = finite("observation", env.reset()[0], global_step)
             episodic_return, episodic_length, discounted_return = 0.0, 0, 0.0
 
         if global_step >= args.learning_starts and global_step % args.train_frequency == 0:
@@ -650,8 +667,7 @@ if __name__ == "__main__":
             num_updates += 1
             if num_updates % 10 == 1:  # reading a metric makes the host wait for the device, so not every time
                 for name, value in metrics.items():
-                    writer.add_scalar(name, value, global_step)
-                    stop_if_not_finite(name, value.item(), global_step)
+                    writer.add_scalar(name, finite(name, value.item(), global_step), global_step)
                 writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
 
         if global_step >= args.learning_starts and global_step % args.target_network_frequency == 0:

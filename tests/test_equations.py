@@ -48,14 +48,14 @@ def test_budget_adds_up_and_is_nearest_to_the_ratios(ratios):
 @pytest.mark.parametrize(
     "m, ratios, expected",
     [
-        (100, RATIOS[0], [90, 1, 9]),
-        (1000, RATIOS[0], [900, 10, 90]),
-        (2, RATIOS[0], [2, 0, 0]),
-        (2, (0.5, 0.5, 0.0), [1, 1, 0]),
-        (1, (0.5, 0.5, 0.0), [1, 0, 0]),  # a tie goes to the earlier one
-        (10, (0.15, 0.15, 0.7), [2, 1, 7]),
-        (100, (0.29, 0.3, 0.41), [29, 30, 41]),  # 0.29 * 100 is 28.999999999999996 in floats
-        (2, (1 / 3, 1 / 3, 1 / 3), [1, 1, 0]),
+        (100, RATIOS[0], (90, 1, 9)),
+        (1000, RATIOS[0], (900, 10, 90)),
+        (2, RATIOS[0], (2, 0, 0)),
+        (2, (0.5, 0.5, 0.0), (1, 1, 0)),
+        (1, (0.5, 0.5, 0.0), (1, 0, 0)),  # a tie goes to the earlier one
+        (10, (0.15, 0.15, 0.7), (2, 1, 7)),
+        (100, (0.29, 0.3, 0.41), (29, 30, 41)),  # 0.29 * 100 is 28.999999999999996 in floats
+        (2, (1 / 3, 1 / 3, 1 / 3), (1, 1, 0)),
     ],
 )
 def test_budget_by_hand(m, ratios, expected):
@@ -68,7 +68,15 @@ def test_budget_by_hand(m, ratios, expected):
 def test_grid_points():
     assert script.bin_value(torch.arange(3), 3).tolist() == [-1, 0, 1]
     assert script.bin_value(torch.arange(5), 5).tolist() == [-1, -0.5, 0, 0.5, 1]
-    assert script.nearest_bin(torch.tensor([-1.0, -0.6, -0.4, 0.0, 0.4, 0.6, 1.0]), 3).tolist() == [0, 0, 1, 1, 1, 2, 2]
+    assert script.nearest_bin(torch.tensor([-1.0, -0.51, -0.49, 0.0, 0.49, 0.51, 1.0]), 3).tolist() == [
+        0,
+        0,
+        1,
+        1,
+        1,
+        2,
+        2,
+    ]
     for num_bins in (2, 3, 7, 11):
         bins = torch.arange(num_bins)
         assert script.nearest_bin(script.bin_value(bins, num_bins), num_bins).equal(bins)
@@ -117,6 +125,8 @@ def test_categorical_samples_follow_the_softmax_of_each_dimension():
                 assert abs(share - probabilities[state, dim, k]) < 0.02
     both = ((samples[0, :, 0] == -1) & (samples[0, :, 1] == 0)).float().mean()
     assert abs(both - 0.35) < 0.02  # independent per dimension: 0.7 * 0.5
+    other = script.sample_categorical(torch.zeros(2, 1, 3), 2000)[..., 0]
+    assert abs(torch.corrcoef(other)[0, 1]) < 0.1  # independent per state: 4.5 s.d.
 
 
 @pytest.mark.parametrize("m", [1, 2, 7, 100])
@@ -257,6 +267,7 @@ def make_update(monkeypatch=None, **flags):
     network, target = make_networks()
     memory = script.ReplayMemory(args, 5, 3, torch.device("cpu"))
     fill_memory(memory, 50)
+    memory.update_priorities(torch.arange(50), torch.rand(50) * 5)  # so that the importance weights differ
     return args, network, target, torch.optim.Adam(network.parameters(), lr=args.learning_rate), memory
 
 
@@ -276,8 +287,14 @@ def test_update_computes_the_equations(monkeypatch):
     indices, weights = memory.sample(32)
     monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, weights))
     search_set = torch.rand(32, 20, 3) * 2 - 1
-    monkeypatch.setattr(script, "sample_actions", lambda *_: search_set)
     stored, seen = memory.a_max.clone(), {}
+    assert weights.std() > 0.02
+
+    def sample_actions(proposer, features, num_samples, *_):
+        seen.update(proposer=proposer, features=features, num_samples=num_samples)
+        return search_set
+
+    monkeypatch.setattr(script, "sample_actions", sample_actions)
     original = script.argmax_predictor_loss
     monkeypatch.setattr(
         script, "argmax_predictor_loss", lambda *inputs: seen.update(inputs=inputs) or original(*inputs)
@@ -295,6 +312,9 @@ def test_update_computes_the_equations(monkeypatch):
     td_errors, a_max = torch.stack(expected_targets) - q, torch.stack(expected_a_max)
     metrics = script.train_step(network, target, optimizer, memory, args)
     assert metrics["losses/td_loss"].item() == pytest.approx((weights * td_errors**2).mean().item(), rel=1e-4)
+    with torch.no_grad():  # the *target* predictors propose, at s'
+        assert seen["proposer"] is target and seen["num_samples"] == 20
+        assert seen["features"].equal(target.obs_stream(memory.next_obs[indices]))
     assert seen["inputs"][2].equal(a_max)  # the predictors learn the fresh a_max, at s'
     assert seen["inputs"][0].allclose(predictions, atol=1e-6)
     for row in set(indices.tolist()):
@@ -304,6 +324,21 @@ def test_update_computes_the_equations(monkeypatch):
         assert any(memory.priorities.view(-1)[row].item() == pytest.approx(error, rel=1e-3) for error in errors)
     untouched = [row for row in range(50) if row not in indices]
     assert untouched and memory.a_max[untouched].equal(stored[untouched])
+
+
+def test_diagnostics_by_hand(monkeypatch):
+    args, network, target, optimizer, memory = make_update(uniform_ratio=0.8, delta_ratio=0.1, categorical_ratio=0.1)
+    # 20 samples are 16 uniform, 2 delta, 2 categorical; the stored one is last, at 20
+    best = torch.tensor([0, 15] * 4 + [16, 17] * 2 + [18, 19] * 6 + [20] * 8)
+    q = torch.zeros(32, 21)
+    q[torch.arange(32), best] += torch.where(best < 20, 2.0, 0.0)
+    monkeypatch.setattr(script, "argmax_action", lambda n, f, actions: (actions[torch.arange(32), best], best, q))
+    metrics = {
+        name: value.item() for name, value in script.train_step(network, target, optimizer, memory, args).items()
+    }
+    assert metrics["argmax/share_uniform"] == 8 / 32 and metrics["argmax/share_delta"] == 4 / 32
+    assert metrics["argmax/share_categorical"] == 12 / 32 and metrics["argmax/share_stored"] == 8 / 32
+    assert metrics["argmax/refresh_gain"] == 2 * 24 / 32
 
 
 def test_predictors_learn_the_stored_action_on_request(monkeypatch):

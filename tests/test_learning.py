@@ -15,7 +15,9 @@ def test_qmle_continuous_solves_reach(seed, run_script):
     flags = f"{QUICK} --env-id toy_envs:Reach-v0 --total-timesteps 6000 --seed {seed}"
     end = run_script("qmle_continuous", f"{flags} --eval-frequency 6000 --eval-episodes 20")
     best = toy_envs.Reach.best_return(seed + 1_000_000, 20)
-    untrained = np.mean([toy_envs.Reach.best_return(s, 1) for s in range(5)])  # about 18 of 20 steps at the goal
-    assert 14 < untrained < 20
-    print("reach", np.mean(end["returns"]), best)
-    assert np.mean(end["returns"]) > 0.95 * best
+    untrained = run_script(
+        "qmle_continuous",
+        f"{QUICK} --env-id toy_envs:Reach-v0 --total-timesteps 300 --seed {seed}"
+        " --eval-frequency 300 --eval-episodes 20",
+    )
+    assert np.mean(end["returns"]) > 0.95 * best > 1.2 * np.mean(untrained["returns"])

@@ -11,7 +11,7 @@ SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 
 
 def pins(text):
-    return set(re.findall(r"^#?\s*\"?([A-Za-z_]+==[\w.]+)", text, re.MULTILINE))
+    return set(re.findall(r"^#?\s*\"?([A-Za-z0-9_.-]+==[\w.]+)", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -13,11 +13,15 @@ REFUSALS = [
     ("--env-id dm_control/walker-wlak-v0", ["--env-id", "walker-wlak", "dm_control/walker-walk-v0"]),
     ("--env-id walker-walk", ["--env-id", "'walker-walk'", "dm_control/walker-walk-v0"]),
     ("--env-id no_such_module:Env-v0", ["--env-id", "no_such_module"]),
+    ("--env-id a:b:c", ["--env-id", "'a:b:c'"]),
+    ("--env-id dm_control/compatibility-env-v0", ["--env-id", "compatibility-env"]),
+    ("--env-id dm_control/CmuHumanoidRunGaps-v0", ["--env-id", "CmuHumanoidRunGaps"]),
+    ("--env-id toy_envs:Reach-v0 --eval-frequency 100 --capture-video", ["--env-id", "render_mode"]),
     ("--env-id CartPole-v1", ["Discrete(2)", "expected a Box", "qmle_discrete.py"]),
     ("--env-id toy_envs:MultiDiscrete-v0", ["MultiDiscrete([3 4])", "qmle_discrete.py"]),
     ("--env-id toy_envs:TupleAction-v0", ["Tuple", "expected a Box"]),
     ("--env-id toy_envs:IntegerBox-v0", ["int64", "expected a Box of floats"]),
-    ("--env-id toy_envs:Unbounded-v0", ["unbounded", "RescaleAction"]),
+    ("--env-id toy_envs:Unbounded-v0", ["unbounded", "TransformAction"]),
     ("--env-id dm_control/lqr-lqr_2_1-v0", ["unbounded", "10000000000.0"]),
     ("--env-id toy_envs:Image-v0", ["(8, 8, 3)", "images"]),
     ("--env-id toy_envs:ImageInDict-v0", ["(8, 8, 3)", "images"]),
@@ -54,7 +58,7 @@ REFUSALS = [
     ("--buffer-size 100000000000", ["--buffer-size is 100000000000", "GiB", "free", "at most"]),
     ("--capture-video", ["--capture-video", "--eval-frequency"]),
     ("--evaluate-only nothing.pt", ["--evaluate-only", "nothing.pt"]),
-    (f"--evaluate-only {ROOT}/README.md", ["--evaluate-only", "README.md", "not a model.pt"]),
+    (f"--evaluate-only {ROOT}/README.md", ["--evaluate-only", "README.md", "is not a model.pt"]),
 ]
 
 
@@ -93,7 +97,10 @@ def test_refusal_as_a_user_sees_it(tmp_path):
         ("NanReward", "reward", 30),
         ("NanObservation", "observation", 30),
         ("InfObservation", "observation", 30),
+        ("OverflowReward", "reward", 30),
+        ("NanReset", "observation", 17),
         ("HugeReward", "losses/", 50),  # the square of 1e30 is infinite; losses are read at every tenth update
+        ("HugerReward", "", 50),  # by then the actions are not finite either
     ],
 )
 def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_logs(env_id, name, step, run_script, tmp_path):
@@ -104,7 +111,7 @@ def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_logs(env_id, na
     assert stop.value.code.startswith(f"error: {name}") and "not finite at step" in stop.value.code
     assert int(stop.value.code.split("at step ")[1].split(":")[0]) <= step
     (path,) = tmp_path.glob("runs/*/episodes.csv")
-    assert [row["global_step"] for row in csv.DictReader(path.open())][:1] == ["20"]
+    assert [row["global_step"] for row in csv.DictReader(path.open())][:1] == ["7" if env_id == "NanReset" else "20"]
     assert list(tmp_path.glob("runs/*/events.out.tfevents.*"))
 
 
@@ -113,8 +120,34 @@ def test_saved_model_of_other_sizes_is_refused(run_script, tmp_path):
 
     args = {"env_id": "Pendulum-v1"}
     torch.save({"q_network": {}, "obs_size": 3, "action_size": 1, "args": args}, tmp_path / "model.pt")
-    with pytest.raises(SystemExit, match="not a model.pt"):
+    with pytest.raises(SystemExit, match="is not a model.pt"):
         run_script("qmle_continuous", "--evaluate-only model.pt")
+
+
+def test_a_model_plays_only_its_own_environment(run_script, tmp_path):
+    flags = f"--env-id toy_envs:Reach-v0 --total-timesteps 30 {SMALL} --save-model"
+    path = run_script("qmle_continuous", flags)["run_dir"] / "model.pt"
+    with pytest.raises(SystemExit, match="Pendulum-v1.*toy_envs:Reach-v0"):
+        run_script("qmle_continuous", f"--evaluate-only {path} --env-id Pendulum-v1")
+    with pytest.raises(SystemExit) as end:  # training flags come from the file: this one says nothing about playing it
+        run_script("qmle_continuous", f"--evaluate-only {path} --buffer-size 5 --eval-episodes 2")
+    assert end.value.code is None
+
+
+def test_empty_path_does_not_start_a_training_run(tmp_path):
+    import subprocess
+    import sys
+
+    command = [sys.executable, str(ROOT / "qmle_continuous.py"), "--evaluate-only", ""]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 1 and "is not a model.pt" in process.stderr and not list(tmp_path.iterdir())
+
+
+def test_tracking_without_a_login_is_one_line(tmp_path):
+    flags = f"--env-id Pendulum-v1 --total-timesteps 250 {SMALL} --track"
+    process = run_process(ROOT / "qmle_continuous.py", flags, tmp_path, WANDB_MODE="online", HOME=str(tmp_path))
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert process.stderr.splitlines()[-1].startswith("error: --track: ")
 
 
 def test_toy_spaces_are_registered():

@@ -19,7 +19,7 @@ def count_calls(monkeypatch, cls, name):
     calls, original = [], getattr(cls, name)
 
     def counted(self, *args, **kwargs):
-        calls.append(self)
+        calls.append({k: v.clone() for k, v in args[0].items()} if args else None)
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(cls, name, counted)
@@ -41,8 +41,7 @@ def test_exact_number_of_updates_and_target_copies(
     end = run_script(script, f"{flags} --target-network-frequency {target_frequency}")
     assert len(steps) == end["num_updates"] == updates
     assert len(loads) == copies + 1  # and the one before the first step
-    torch.manual_seed(1)
-    initial = end["QNetwork"](24, 6, 3).state_dict()
+    initial = loads[0]  # the weights that the target network got at the start
     online, target = end["q_network"].state_dict(), end["target_network"].state_dict()
     assert all(not online[name].equal(initial[name]) for name in initial)
     assert all(not target[name].equal(initial[name]) for name in initial)
@@ -115,12 +114,49 @@ def test_actions_stay_on_the_grid_until_the_given_step(run_script):
     assert not (end["memory"].a_max == end["memory"].actions).all()  # and yet it was rewritten
 
 
+def test_transitions_are_stored_as_they_happened(run_script):
+    flags = f"{SMALL} --env-id toy_envs:TwoEndings-v0 --total-timesteps 300 --learning-starts 200"
+    end = run_script("qmle_continuous", flags)
+    memory, rows = end["memory"], 300
+    memory.flush()
+    count, episode = memory.obs[:rows, 0], memory.obs[:rows, 1]  # the toy observes its step and its episode
+    assert memory.next_obs[:rows, 0].equal(count + 1) and memory.next_obs[:rows, 1].equal(episode)
+    last = memory.next_obs[:rows, 0] == torch.where(
+        episode % 2 == 0, 7, 10
+    )  # even ones terminate at 7, others run to 10
+    assert memory.terminated[:rows].equal((last & (episode % 2 == 0)).float())
+    assert 30 < last.sum() < 40 and last[:-1].equal(count[1:] == 0)
+    assert memory.rewards[:rows].equal(count + 100 * episode)
+    lengths = [int(row["episodic_length"]) for row in csv.DictReader((end["run_dir"] / "episodes.csv").open())]
+    assert lengths == [7, 10] * (len(lengths) // 2) + [7] * (len(lengths) % 2)
+
+
+def test_q_at_the_start_is_held_against_the_return(run_script):
+    flags = f"{SMALL} --env-id toy_envs:TwoEndings-v0 --total-timesteps 17 --learning-starts 17 --gamma 0.5"
+    scalars = read_scalars(run_script("qmle_continuous", flags)["run_dir"])
+    gaps = [value for _, value in scalars["charts/initial_q_gap"]]
+    first = sum(0.5**i * i for i in range(7))  # the reward is the step, plus 100 times the episode
+    second = sum(0.5**i * (i + 100) for i in range(10))
+    assert abs(gaps[0] + first) < 1 and abs(gaps[1] + second) < 1  # Q of an untrained network is near 0
+
+
 def test_share_of_random_actions_while_training(run_script):
     flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 2000 --learning-starts 2000"
     # a categorical predictor alone only ever acts on the grid, so what is off the grid was exploration
     end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1")
     explored = end["memory"].actions[:2000] != end["memory"].actions[:2000].round()
     assert 150 < explored.sum() < 250  # 4 s.d. are 54
+
+
+def test_evaluation_is_on_the_grid_as_long_as_training_is(run_script, monkeypatch):
+    flags = f"{SMALL} --env-id toy_envs:Recorder-v0 --total-timesteps 120 --learning-starts 100 --eval-frequency 60"
+    import toy_envs
+
+    toy_envs.Recorder.actions.clear()
+    run_script("qmle_continuous", f"{flags} --eval-episodes 1 --discrete-until 60 --exploration-epsilon 0")
+    actions = [set(a.tolist()) <= {-1.0, 0.0, 1.0} for a in toy_envs.Recorder.actions]
+    assert len(actions) == 60 + 20 + 60 + 20  # training, evaluation (one episode of 20 steps), and again
+    assert all(actions[:80]) and sum(actions[80:]) < 40  # the categorical predictor's samples may still win
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -61,6 +61,45 @@ class Broken(Reach):
         return obs, reward, *rest
 
 
+class TwoEndings(gym.Env):
+    """Observes (step, episode). Even episodes terminate after 7 steps, odd ones run to the time limit of 10."""
+
+    action_space = gym.spaces.Box(-1, 1, (1,))
+    observation_space = gym.spaces.Box(0, np.inf, (2,))
+    episode = -1
+
+    def observe(self):
+        return np.array([self.count, self.episode], np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.count, self.episode = 0, self.episode + 1
+        return self.observe(), {}
+
+    def step(self, action):
+        self.count += 1
+        return self.observe(), self.count - 1 + 100 * self.episode, self.episode % 2 == 0 and self.count == 7, False, {}
+
+
+class NanReset(TwoEndings):
+    """TwoEndings, with an observation at the third reset that is not a number."""
+
+    def reset(self, **kwargs):
+        obs, info = super().reset(**kwargs)
+        return obs * (np.nan if self.episode == 2 else 1), info
+
+
+class Recorder(Reach):
+    """Remembers all actions taken in [-1, 1], in the order they came."""
+
+    low, high = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
+    actions = []
+
+    def step(self, action):
+        self.actions.append(action)
+        return super().step(action)
+
+
 class Spaces(gym.Env):
     """An environment that is only there for its spaces."""
 
@@ -77,9 +116,14 @@ class Spaces(gym.Env):
 
 box = gym.spaces.Box
 vector, images, action = box(-1, 1, (3,)), box(0, 255, (8, 8, 3), np.uint8), box(-1, 1, (2,))
+gym.register("TwoEndings-v0", TwoEndings, max_episode_steps=10)
+gym.register("NanReset-v0", NanReset, max_episode_steps=10)
+gym.register("Recorder-v0", Recorder, max_episode_steps=20)
 gym.register("Reach-v0", Reach, max_episode_steps=20)
 gym.register("NanReward-v0", Broken, max_episode_steps=20, kwargs={"reward": np.nan})
 gym.register("HugeReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e30})
+gym.register("HugerReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 3e38})
+gym.register("OverflowReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e39})  # inf as float32
 gym.register("NanObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": np.nan})
 gym.register("InfObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": 1e300})  # inf as float32
 for name, action_space, observation_space in (
