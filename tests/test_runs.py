@@ -50,7 +50,7 @@ def test_exact_number_of_updates_and_target_copies(
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, run_script):
+def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, run_script, tmp_path):
     end = run_script(script, "--total-timesteps 1200 --eval-frequency 600 --eval-episodes 1 --save-model")
     run_dir = end["run_dir"]
     assert run_dir.parent.name == "runs" and run_dir.name.startswith(f"dm_control_walker-walk-v0__{script}__1__")
@@ -78,7 +78,7 @@ def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, ru
 
     # the saved model plays; the same seed gives the same returns, whatever the flags of the training were
     played = [
-        run_process(ROOT / f"{script}.py", f"--evaluate-only {run_dir / 'model.pt'} --eval-episodes 1", run_dir)
+        run_process(ROOT / f"{script}.py", f"--evaluate-only {run_dir / 'model.pt'} --eval-episodes 1", tmp_path)
         for _ in range(2)
     ]
     assert all(process.returncode == 0 for process in played), played[0].stderr
