@@ -418,3 +418,19 @@ def test_cross_entropy_is_taken_of_logits_not_of_probabilities():
     logits, a_max = torch.tensor([[[0.0, 0.0, 5.0]]]), torch.tensor([[1.0]])
     _, loss = script.argmax_predictor_loss(torch.zeros(1, 1), logits, a_max)
     assert loss.item() == pytest.approx(-F.log_softmax(logits, -1)[0, 0, 2].item())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_graph_computes_what_plain_calls_compute():
+    losses = []
+    for graph in (False, True):
+        torch.manual_seed(0)
+        args = script.Args(buffer_size=1000, cudagraphs=graph)
+        network, target = (n.cuda() for n in make_networks())
+        memory = script.ReplayMemory(args, 5, 3, torch.device("cuda"))
+        fill_memory(memory, 900)
+        optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate, capturable=True)
+        update = script.fast(args, script.train_step, network, target, optimizer, memory, args)
+        act = script.fast(args, script.greedy_action, network, torch.ones(5, device="cuda"), args)
+        losses.append([(update()["losses/td_loss"].item(), act().tolist()) for _ in range(12)])
+    assert losses[0] == losses[1]
