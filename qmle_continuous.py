@@ -607,7 +607,7 @@ if __name__ == "__main__":
             wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
         except Exception as error:
             sys.exit(f"error: --track: {error}; log in with 'wandb login' or set WANDB_MODE=offline")
-    writer = SummaryWriter(run_dir)
+    writer = SummaryWriter(run_dir.resolve())
     atexit.register(writer.close)  # also on Ctrl-C and on every exit with an error: what was logged stays
     episodes_csv = open(run_dir / "episodes.csv", "w", buffering=1)  # line by line, so that a crash loses nothing
     episodes_csv.write("global_step,episodic_return,episodic_length,wall_time\n")
