@@ -683,6 +683,7 @@ if __name__ == "__main__":
 
     progress.close()
     env.close()
+    writer.close()
     if args.save_model:
         model = {"q_network": q_network.state_dict(), "obs_size": obs_size, "action_size": action_size}
         torch.save(model | {"args": dataclasses.asdict(args)}, run_dir / "model.pt")
