@@ -170,10 +170,11 @@ def make_env(env_id, render=False):
     obs_space = env.observation_space
     for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
         image = part.dtype == np.uint8 or (part.shape or ())[2:] in ((1,), (3,), (4,))
-        if not isinstance(part, gym.spaces.Box) or image:
+        flat = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)  # or one-hot
+        if not isinstance(part, flat) or image:
             raise ValueError(
-                f"--env-id {env_id!r} has {part} in its observation space, expected a Box or a Dict of Boxes that hold"
-                " vectors; for images and nested observations write another observation stream (make_env, QNetwork)"
+                f"--env-id {env_id!r} has {part} in its observation space, expected numbers or a flat Dict of numbers;"
+                " for images and nested observations write another observation stream (make_env, QNetwork)"
             )
     return gym.wrappers.FlattenObservation(env)
 
@@ -192,10 +193,11 @@ def check_memory(args, obs_size, action_size, device):
 def describe_run(args, device):
     """What config.json records: all flags, versions, the commit of the folder this script lies in, the device."""
     names = ("torch", "gymnasium", "dm_control", "mujoco", "shimmy", "numpy")
-    git = ["git", "-C", str(pathlib.Path(__file__).resolve().parent)]
+    script = pathlib.Path(__file__).resolve()
+    git = ["git", "-C", str(script.parent)]
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        if subprocess.run([*git, "status", "--porcelain", "--", __file__], capture_output=True, text=True).stdout:
+        if subprocess.run([*git, "status", "--porcelain", "--", script.name], capture_output=True, text=True).stdout:
             commit += ", the script is not as committed there"
     except (OSError, subprocess.CalledProcessError):
         commit = None
@@ -204,9 +206,7 @@ def describe_run(args, device):
         "args": dataclasses.asdict(args),
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
         "commit": commit,
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"cpu, {torch.get_num_threads()} threads",
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
     }
 
 

@@ -19,6 +19,8 @@ run_seed() {
     cp "$run/eval.csv" "$results/seed_$1_eval.csv"
     cp "$run/config.json" "$results/seed_$1.json"
 }
+# Processes that each start a thread per core get in each other's way: share the cores out.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$(($(nproc) / ${WORKERS:-1} > 0 ? $(nproc) / ${WORKERS:-1} : 1))}
 export -f run_seed
 export results
 

@@ -26,7 +26,7 @@ REFUSALS = [
     ("--env-id toy_envs:Image-v0", ["(8, 8, 3)", "images"]),
     ("--env-id toy_envs:ImageInDict-v0", ["(8, 8, 3)", "images"]),
     ("--env-id toy_envs:Nested-v0", ["Dict", "nested"]),
-    ("--env-id toy_envs:DiscreteObservation-v0", ["Discrete(5)", "expected a Box"]),
+    ("--env-id toy_envs:TextObservation-v0", ["Text", "expected numbers"]),
     ("--uniform-ratio 0.8", ["--uniform-ratio", "(0.8, 0.01, 0.09)", "0.9", "sum of 1"]),
     ("--uniform-ratio nan", ["--uniform-ratio is nan"]),
     ("--delta-ratio -0.1 --uniform-ratio 1.0", ["--delta-ratio is -0.1", "from 0 to 1"]),

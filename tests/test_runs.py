@@ -169,7 +169,10 @@ def test_script_copied_alone_runs(script, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"{script}.py", "runs"}
 
 
-@pytest.mark.parametrize("env_id", ["toy_envs:MatrixAction-v0", "dm_control/quadruped-walk-v0", "Pendulum-v1"])
+@pytest.mark.parametrize(
+    "env_id",
+    ["toy_envs:MatrixAction-v0", "toy_envs:DiscreteObservation-v0", "dm_control/quadruped-walk-v0", "Pendulum-v1"],
+)
 def test_other_shapes_and_bounds(env_id, run_script):
     end = run_script("qmle_continuous", f"{SMALL} --env-id {env_id} --total-timesteps 130 --learning-starts 100")
     assert end["num_updates"] == 4 and end["memory"].actions.abs().max() <= 1

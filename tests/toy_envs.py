@@ -134,7 +134,8 @@ for name, action_space, observation_space in (
     ("Image", action, images),
     ("ImageInDict", action, gym.spaces.Dict({"a": vector, "b": images})),
     ("Nested", action, gym.spaces.Dict({"a": vector, "b": gym.spaces.Dict({"c": vector})})),
-    ("DiscreteObservation", action, gym.spaces.Discrete(5)),
+    ("TextObservation", action, gym.spaces.Text(5)),
+    ("DiscreteObservation", action, gym.spaces.Dict({"a": gym.spaces.Discrete(5), "b": vector})),
     ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
 ):
     spaces = {"action_space": action_space, "observation_space": observation_space}
