@@ -600,13 +600,15 @@ if __name__ == "__main__":
     script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
     run_dir = pathlib.Path("runs") / f"{re.sub(r'[/:]', '_', args.env_id)}__{script}__{args.seed}__{stamp}"
     run_dir.mkdir(parents=True)
-    (run_dir / "config.json").write_text(json.dumps(describe_run(args, device), indent=2) + "\n")
+    description = describe_run(args, device)
+    (run_dir / "config.json").write_text(json.dumps(description, indent=2) + "\n")
     if args.track:
         project = dict(project=args.wandb_project_name, entity=args.wandb_entity, name=run_dir.name, dir=run_dir)
         try:
             wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
         except Exception as error:
             sys.exit(f"error: --track: {error}; log in with 'wandb login' or set WANDB_MODE=offline")
+    print(f"training on {description['device']}; run: {run_dir}")
     writer = SummaryWriter(run_dir.resolve())
     atexit.register(writer.close)  # also on Ctrl-C and on every exit with an error: what was logged stays
     episodes_csv = open(run_dir / "episodes.csv", "w", buffering=1)  # line by line, so that a crash loses nothing
