@@ -2,11 +2,14 @@
 
 import csv
 
+import dqn_discretized
 import gymnasium as gym
 import pytest
 import qmle_continuous
+import qmle_discrete
 from conftest import ROOT, run_process
 
+MODULES = {"qmle_continuous": qmle_continuous, "qmle_discrete": qmle_discrete, "dqn_discretized": dqn_discretized}
 SMALL = "--batch-size 32 --num-target-samples 10 --num-greedy-samples 50 --buffer-size 5000 --learning-starts 20"
 REFUSALS = [
     # flags, what the line must hold: the flag, the value, what was expected
@@ -62,27 +65,61 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("flags, parts", REFUSALS, ids=[flags for flags, _ in REFUSALS])
-def test_refused_in_one_line_before_anything_is_created(flags, parts, run_script, tmp_path):
+SCRIPTS = ["qmle_continuous", "qmle_discrete", "dqn_discretized"]
+NOT_CONTINUOUS = [
+    ("--env-id toy_envs:TupleAction-v0", ["Tuple", "expected Discrete, MultiDiscrete or Box"]),
+    ("--env-id toy_envs:IntegerBox-v0", ["int64", "expected a Box of floats"]),
+    ("--env-id dm_control/lqr-lqr_2_1-v0", ["unbounded", "10000000000.0"]),
+]
+OTHERS = [
+    ("qmle_discrete", "--uniform-ratio 0.8", ["--uniform-ratio", "(0.8, 0.1)", "0.9", "sum of 1"]),
+    (
+        "dqn_discretized",
+        "--env-id dm_control/dog-walk-v0",
+        ["1350851717672992089 joint actions", "38 dimensions", "GiB", "free", "qmle_discrete.py"],
+    ),
+]
+
+
+def cases():
+    for flags, parts in REFUSALS:
+        yield "qmle_continuous", flags, parts
+        for script in SCRIPTS[1:]:  # the same flags are refused in the same way, but for the kinds of action spaces
+            known = flags.split()[0][2:].replace("-", "_") in vars(MODULES[script].Args())
+            if known and not any(word in str(parts) for word in ("expected a Box", "Discrete", "unbounded", "ratio")):
+                yield script, flags, parts
+    for script in SCRIPTS[1:]:
+        yield from ((script, *case) for case in NOT_CONTINUOUS)
+    yield from OTHERS
+
+
+CASES = list(cases())
+
+
+@pytest.mark.parametrize("script, flags, parts", CASES, ids=[f"{script} {flags}" for script, flags, _ in CASES])
+def test_refused_in_one_line_before_anything_is_created(script, flags, parts, run_script, tmp_path):
     with pytest.raises(SystemExit) as refusal:
-        run_script("qmle_continuous", flags)
+        run_script(script, flags)
     line = refusal.value.code
     assert line.startswith("error: ") and "\n" not in line
     assert all(part in line for part in parts), line
     assert not list(tmp_path.iterdir())
 
 
-def test_every_number_among_the_flags_has_a_range():
-    for name, value in vars(qmle_continuous.Args()).items():
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_number_among_the_flags_has_a_range(script):
+    module = MODULES[script]
+    for name, value in vars(module.Args()).items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             with pytest.raises(ValueError, match="--" + name.replace("_", "-")):
-                qmle_continuous.check_args(qmle_continuous.Args(**{name: -1}))
+                module.check_args(module.Args(**{name: -1}))
             with pytest.raises(ValueError, match="--" + name.replace("_", "-")):
-                qmle_continuous.check_args(qmle_continuous.Args(**{name: float("nan")}))
+                module.check_args(module.Args(**{name: float("nan")}))
 
 
-def test_defaults_pass():
-    qmle_continuous.check_args(qmle_continuous.Args())
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_defaults_pass(script):
+    MODULES[script].check_args(MODULES[script].Args())
 
 
 def test_refusal_as_a_user_sees_it(tmp_path):

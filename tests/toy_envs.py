@@ -89,6 +89,33 @@ class NanReset(TwoEndings):
         return obs * (np.nan if self.episode == 2 else 1), info
 
 
+class Combination(gym.Env):
+    """Eleven dials of four positions (4^11 = 4,194,304 joint actions) to be set as the observed symbol asks.
+
+    With x the positions scaled to [0, 1] and d = x - goal(symbol), the reward is 1 - mean(d^2) - mean |d_i d_{i+1}|: a
+    dial can only be judged together with its neighbours. The best action is the goal itself and earns 1.
+    """
+
+    action_space = gym.spaces.MultiDiscrete([4] * 11)
+    observation_space = gym.spaces.Discrete(3)
+    goals = np.random.default_rng(0).integers(4, size=(3, 11))
+
+    @classmethod
+    def reward(cls, symbol, actions):
+        d = (actions - cls.goals[symbol]) / 3
+        return 1 - (d**2).mean(-1) - np.abs(d * np.roll(d, 1, -1)).mean(-1)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.symbol = int(self.np_random.integers(3))
+        return self.symbol, {}
+
+    def step(self, action):
+        reward = self.reward(self.symbol, action)
+        self.symbol = int(self.np_random.integers(3))
+        return self.symbol, float(reward), False, False, {}
+
+
 class Recorder(Reach):
     """Remembers all actions taken in [-1, 1], in the order they came."""
 
@@ -118,6 +145,7 @@ box = gym.spaces.Box
 vector, images, action = box(-1, 1, (3,)), box(0, 255, (8, 8, 3), np.uint8), box(-1, 1, (2,))
 gym.register("TwoEndings-v0", TwoEndings, max_episode_steps=10)
 gym.register("NanReset-v0", NanReset, max_episode_steps=10)
+gym.register("Combination-v0", Combination, max_episode_steps=10)
 gym.register("Recorder-v0", Recorder, max_episode_steps=20)
 gym.register("Reach-v0", Reach, max_episode_steps=20)
 gym.register("NanReward-v0", Broken, max_episode_steps=20, kwargs={"reward": np.nan})

@@ -1,0 +1,710 @@
+# /// script
+# requires-python = ">=3.11,<3.13"
+# dependencies = [
+#     "dm_control==1.0.50",
+#     "gymnasium==1.4.0",
+#     "moviepy==2.2.1",
+#     "mujoco==3.17.0",
+#     "numpy==2.4.6",
+#     "packaging==26.3",
+#     "psutil==7.2.2",
+#     "shimmy==2.0.1",
+#     "tensorboard==2.21.0",
+#     "torch==2.13.0",
+#     "tqdm==4.70.1",
+#     "tyro==1.0.17",
+#     "wandb==0.31.0",
+# ]
+# ///
+"""QMLE for discrete action spaces, enormous ones included: an action-in Q network and a sampled argmax.
+
+    python qmle_discrete.py --env-id CartPole-v1
+    python qmle_discrete.py --env-id dm_control/dog-walk-v0 --num-bins 3
+    python qmle_discrete.py --evaluate-only runs/<run>/model.pt --eval-episodes 5 --capture-video
+
+Algorithm 1, section 3.3 and appendix D.3 of "Learning in complex action spaces without policy gradients". An action is
+one choice in each of A dimensions: Discrete has one dimension, MultiDiscrete several, and a Box gets a grid of K points
+per dimension (3^38 joint actions for dog-walk). The Q network reads the action as an input, so nothing here is as large
+as the joint space. To find max_a Q(s, a), draw a search set of actions (uniform, from a learned argmax predictor, and
+the best action remembered for that state), evaluate Q on all of them and keep the best one; the predictor then learns
+to propose that one. A joint space that is no larger than the search set is enumerated instead, and the max is exact.
+
+Shapes in the comments: B batch of states, N action samples per state, A action dimensions, K choices per dimension (the
+most that any dimension has). An action is A whole numbers, the choices; `to_env_action` turns them into the
+environment's own.
+"""
+
+import atexit
+import dataclasses
+import datetime
+import difflib
+import functools
+import json
+import math
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from importlib import metadata
+
+# dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    video = {"--capture-video", "--capture_video"} & set(sys.argv)
+    os.environ.setdefault("MUJOCO_GL", "egl" if video else "disabled")
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import shimmy
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import tyro
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+gym.register_envs(shimmy)  # the dm_control/* environments
+
+
+@dataclasses.dataclass
+class Args:
+    """In brackets where a default comes from: paper (Table 1), released code (of the paper's authors), ours."""
+
+    env_id: str = "CartPole-v1"  # gymnasium environment with a Discrete, MultiDiscrete or finite Box action space
+    seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
+    total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
+    learning_rate: float = 5e-4  # Adam step size of Q network and argmax predictor [paper]
+    buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
+    gamma: float = 0.99  # discount factor per environment step [paper]
+    batch_size: int = 256  # transitions per update [paper]
+    learning_starts: int = 1000  # environment steps stored before the first update [paper]
+    train_frequency: int = 10  # environment steps per update [paper]
+    target_network_frequency: int = 200  # environment steps per target copy [released code; paper: 2000]
+    exploration_epsilon: float = 0.1  # probability of a uniformly random action while training [paper]
+    num_target_samples: int = 100  # m_target: search set size in the TD target, without the stored action [paper]
+    num_greedy_samples: int = 1000  # m_greedy: search set size when acting [paper]
+    uniform_ratio: float = 0.9  # rho_0: share of the search set drawn uniformly over the joint actions [paper]
+    categorical_ratio: float = 0.1  # rho_2: share from the factored categorical predictor [ours; paper: see README]
+    enumerate: bool = True  # search all joint actions, exactly, where they are no more than the samples [ours]
+    num_bins: int = 3  # K of a Box: evenly spaced points per dimension, bounds included; 3 is bang-off-bang [paper]
+    priority_exponent: float = 0.6  # alpha of prioritized replay; 0 draws uniformly [paper]
+    importance_exponent: float = 0.2  # beta of prioritized replay, constant [paper]
+    predictor_target: str = "fresh"  # the predictor learns the a_max just found; "stored": the one before [paper]
+    eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
+    eval_episodes: int = 10  # episodes per evaluation [ours]
+    capture_video: bool = False  # record the evaluation episodes as mp4 in the run directory
+    save_model: bool = False  # write model.pt into the run directory at the end
+    evaluate_only: str | None = None  # path of a model.pt: play --eval-episodes greedy episodes of it, do not train
+    track: bool = False  # log to Weights & Biases as well
+    wandb_project_name: str = "qmle"  # project of --track
+    wandb_entity: str | None = None  # team of --track
+    cuda: bool = True  # train on a CUDA device if there is one
+    cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
+    torch_deterministic: bool = True  # deterministic kernels: the same seed on the same machine gives the same run
+
+
+def sample_ratios(args):
+    """rho_0, rho_2 of the search set: uniform, categorical."""
+    return args.uniform_ratio, args.categorical_ratio
+
+
+def check_args(args):
+    """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
+    limits = dict(
+        seed=(0, 2**31), total_timesteps=(1, 10**12), learning_rate=(1e-12, 1.0), buffer_size=(1, 10**12),
+        gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
+        target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_target_samples=(1, 10**7),
+        num_greedy_samples=(1, 10**7), uniform_ratio=(0, 1), categorical_ratio=(0, 1),
+        num_bins=(2, 10**4), priority_exponent=(0, 1), importance_exponent=(0, 1),
+        eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
+    )  # fmt: skip
+    for name, (low, high) in limits.items():
+        if not low <= getattr(args, name) <= high:  # NaN fails too
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
+    ratios = sample_ratios(args)
+    if abs(sum(ratios) - 1) > 1e-6:
+        flags = "--uniform-ratio and --categorical-ratio"
+        raise ValueError(f"{flags} are {ratios} and sum to {sum(ratios):g}, expected a sum of 1")
+    if args.predictor_target not in ("fresh", "stored"):
+        raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
+    most = min(args.total_timesteps, args.buffer_size)
+    if args.learning_starts > most:
+        flags = "--total-timesteps and --buffer-size"
+        raise ValueError(f"--learning-starts is {args.learning_starts}, expected no more than {flags} ({most})")
+    if args.capture_video and not (args.eval_frequency or args.evaluate_only):
+        raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
+
+
+def make_env(env_id, render=False):
+    """Makes an environment with flat observations; with render, one whose frames can be recorded.
+
+    Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
+    """
+    try:
+        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
+        if render:  # what cannot be rendered is found out now, not at the first evaluation
+            env.reset()
+            env.render()
+    except Exception as error:  # environments raise what they like
+        close = [name for name in difflib.get_close_matches(env_id, gym.registry, n=4, cutoff=0.4) if name != env_id]
+        reason = str(error).partition("\n")[0]
+        known = f"registered ids close to it: {', '.join(close) or 'none'}"
+        raise ValueError(f"--env-id {env_id!r} cannot be made ({reason}); {known}") from None
+    space = env.action_space
+    if isinstance(space, gym.spaces.Box):
+        if not np.issubdtype(space.dtype, np.floating):
+            raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected a Box of floats")
+        if not (np.abs([space.low, space.high]) < 1e6).all():  # dm_control's lqr says "unbounded" with +-1e10
+            raise ValueError(
+                f"--env-id {env_id!r} has the unbounded action space {space}, expected bounds below 1e6;"
+                " no script here serves it: give it bounds in make_env, with gymnasium.wrappers.TransformAction"
+            )
+    elif not isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
+        raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected Discrete, MultiDiscrete or Box")
+    obs_space = env.observation_space
+    for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
+        image = part.dtype == np.uint8 or (part.shape or ())[2:] in ((1,), (3,), (4,))
+        flat = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)  # or one-hot
+        if not isinstance(part, flat) or image:
+            raise ValueError(
+                f"--env-id {env_id!r} has {part} in its observation space, expected numbers or a flat Dict of numbers;"
+                " for images and nested observations write another observation stream (make_env, QNetwork)"
+            )
+    return gym.wrappers.FlattenObservation(env)
+
+
+def check_memory(args, obs_size, action_size, device):
+    """Raises ValueError where the replay memory would not fit into what is free on the device."""
+    needed = args.buffer_size * (2 * obs_size + 2 * action_size + 3) * 4  # float32, the fields of ReplayMemory
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if needed > free:
+        raise ValueError(
+            f"--buffer-size is {args.buffer_size}: the replay memory needs {needed / 2**30:.2f} GiB and {device} has"
+            f" {free / 2**30:.2f} GiB free, expected at most {int(args.buffer_size * free / needed)} transitions"
+        )
+
+
+def describe_run(args, device):
+    """What config.json records: all flags, versions, the commit of the folder this script lies in, the device."""
+    names = ("torch", "gymnasium", "dm_control", "mujoco", "shimmy", "numpy")
+    script = pathlib.Path(__file__).resolve()
+    git = ["git", "-C", str(script.parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        if subprocess.run([*git, "status", "--porcelain", "--", script.name], capture_output=True, text=True).stdout:
+            commit += ", the script is not as committed there"
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {
+        "command": sys.argv,
+        "args": dataclasses.asdict(args),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
+        "commit": commit,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+    }
+
+
+def finite(name, value, global_step):
+    """value as float32, if it is finite there; otherwise ends the run with one line. Everything logged before stays."""
+    with np.errstate(over="ignore"):
+        value = np.asarray(value, dtype=np.float32)
+    if not np.isfinite(value).all():
+        sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
+    return value
+
+
+def choices_per_dimension(space, num_bins):
+    """The number of choices in each of the A dimensions of an action, as a tuple of ints."""
+    if isinstance(space, gym.spaces.Box):
+        return (num_bins,) * math.prod(space.shape)
+    return tuple(int(n) for n in np.ravel(space.n if isinstance(space, gym.spaces.Discrete) else space.nvec))
+
+
+def to_env_action(action, space, num_bins):
+    """The environment's own action for choices (A,), whole numbers from 0."""
+    if isinstance(space, gym.spaces.Discrete):
+        return int(space.start + action[0])
+    action = action.reshape(space.shape)
+    if isinstance(space, gym.spaces.MultiDiscrete):
+        return (space.start + action).astype(space.dtype)
+    action = space.low + action / (num_bins - 1) * (space.high - space.low)
+    return np.clip(action, space.low, space.high).astype(space.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """x + Linear(ReLU(Linear(x))), the width unchanged (B.1; the inside as in the released code)."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.linear1 = nn.Linear(width, width)
+        self.linear2 = nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + self.linear2(F.relu(self.linear1(x)))
+
+
+class QNetwork(nn.Module):
+    """Action-in Q network and the argmax predictor (B.1, Figure 4, without the delta predictor).
+
+    They are one module so that one optimizer and one target copy cover both, as in Algorithm 1. num_choices holds the
+    number of choices of each action dimension. A choice enters by value, as the point from -1 to 1 that it stands for
+    (by_value, for the bins of a Box), or one-hot.
+    """
+
+    def __init__(self, obs_size, num_choices, by_value):
+        super().__init__()
+        action_size, self.most, self.by_value = len(num_choices), max(num_choices), by_value
+        self.joint_size = math.prod(num_choices)  # a Python int: it may have 18 digits and more
+        self.register_buffer("num_choices", torch.tensor(num_choices), persistent=False)  # (A,)
+        choice_exists = torch.arange(self.most) < self.num_choices.unsqueeze(1)  # (A, K)
+        self.register_buffer("choice_mask", torch.where(choice_exists, 0.0, -math.inf), persistent=False)
+        action_width = action_size if by_value else action_size * self.most
+        self.obs_stream = nn.Sequential(nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU())
+        self.action_stream = nn.Sequential(nn.Linear(action_width, 128), nn.LayerNorm(128), nn.ELU())
+        self.joint_block = ResidualBlock(256)
+        self.joint_head = nn.Sequential(nn.LayerNorm(256), nn.ELU(), nn.Linear(256, 1))
+        self.categorical_predictor = nn.Sequential(
+            nn.Linear(128, 128),
+            nn.ReLU(),
+            nn.Linear(128, action_size * self.most),
+            nn.Unflatten(-1, (action_size, self.most)),  # logits, one softmax per action dimension
+        )
+
+    def categorical_logits(self, features):
+        """Logits (B, A, K) of the predictor: minus infinity where a dimension has fewer than K choices."""
+        return self.categorical_predictor(features) + self.choice_mask
+
+    def encode(self, actions):
+        """Choices (B, N, A) as what the action stream reads: (B, N, A) by value or (B, N, A * K) one-hot."""
+        if self.by_value:
+            return actions * (2 / (self.most - 1)) - 1
+        return F.one_hot(actions, self.most).flatten(-2).float()
+
+    def q_values(self, features, actions):
+        """Q(s, a) of many actions per state: features (B, 128) of obs_stream, choices (B, N, A) -> (B, N)."""
+        action_features = self.action_stream(self.encode(actions))  # (B, N, 128)
+        # joint_block on concat(features, action_features). Its first layer is linear, so the half that reads the
+        # observation is computed once per state and added to all N action halves: half of that layer's work is saved.
+        obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)  # (256, 128) each
+        obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+        hidden = F.relu(obs_half.unsqueeze(1) + F.linear(action_features, action_weight))  # (B, N, 256)
+        joint = torch.cat([features.unsqueeze(1).expand_as(action_features), action_features], dim=-1)  # (B, N, 256)
+        return self.joint_head(joint + self.joint_block.linear2(hidden)).squeeze(-1)
+
+
+class ReplayMemory:
+    """Prioritized replay (Schaul et al. 2016) that also remembers, per transition, the best action known at next_obs.
+
+    P(i) is proportional to p_i = (|TD error| + 1e-6)^alpha. The p_i are stored in blocks of about sqrt(capacity), with
+    the sum and the minimum of each block beside them: a draw finds a block by the sums, then a row inside the block, so
+    it reads O(sqrt(capacity)) numbers, and nothing needs a Python loop or makes the host wait for the device.
+    """
+
+    def __init__(self, args, obs_size, action_size, device):
+        self.capacity = capacity = args.buffer_size
+        self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
+        self.position, self.staged = 0, []
+        sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
+        self.rows = torch.zeros(
+            capacity, sum(sizes), device=device
+        )  # a transition is one row; the fields are views of it
+        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(sizes, dim=1)
+        self.rewards, self.terminated = (field.squeeze(1) for field in scalars)
+        self.block_size = math.isqrt(capacity - 1) + 1
+        num_blocks = -(-capacity // self.block_size)
+        self.priorities = torch.zeros(num_blocks, self.block_size, device=device)  # 0 where nothing is stored
+        self.block_sums = torch.zeros(num_blocks, dtype=torch.float64, device=device)
+        self.block_mins = torch.full((num_blocks,), math.inf, device=device)
+        self.max_priority = torch.ones((), device=device)
+
+    def add(self, obs, action, reward, next_obs, terminated):
+        """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action; flush stores it."""
+        self.staged.append(np.concatenate([obs, next_obs, action, action, [reward, terminated]], dtype=np.float32))
+        if len(self.staged) == min(self.capacity, 1000):
+            self.flush()
+
+    def flush(self):
+        """Stores what add took since the last flush over the oldest rows, in one copy to the device."""
+        if self.staged:
+            rows = torch.from_numpy(np.stack(self.staged)).to(self.rows.device)
+            indices = torch.arange(self.position, self.position + len(rows), device=rows.device) % self.capacity
+            self.rows[indices] = rows
+            self._set_priorities(indices, self.max_priority)
+            self.position = (self.position + len(rows)) % self.capacity
+            self.staged.clear()
+
+    def sample(self, batch_size):
+        """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
+        sums = self.block_sums.cumsum(0)
+        # Draws just under the totals, so that rounding never reaches an empty row; the clamps are for NaN priorities,
+        # which the loop reports when it reads the losses.
+        mass = torch.rand(batch_size, dtype=torch.float64, device=sums.device) * sums[-1] * (1 - 1e-12)
+        block = torch.searchsorted(sums, mass, right=True).clamp(max=len(sums) - 1)
+        within = self.priorities[block].cumsum(1, dtype=torch.float64)  # (B, block_size)
+        mass = torch.minimum(mass - (sums[block] - self.block_sums[block]), within[:, -1] * (1 - 1e-12))
+        offset = torch.searchsorted(within, mass.unsqueeze(1), right=True).squeeze(1)
+        indices = (block * self.block_size + offset).clamp(max=self.capacity - 1)
+        # (M * P(i))^-beta over its maximum, which belongs to the smallest priority; M and the total cancel.
+        weights = (self.priorities.view(-1)[indices] / self.block_mins.min()) ** -self.importance_exponent
+        return indices, weights
+
+    def update_priorities(self, indices, td_errors):
+        """Sets p_i of the rows (B,) from their TD errors (B,)."""
+        priorities = (td_errors.abs() + 1e-6) ** self.priority_exponent
+        torch.maximum(self.max_priority, priorities.max(), out=self.max_priority)
+        self._set_priorities(indices, priorities)
+
+    def _set_priorities(self, indices, priorities):
+        self.priorities.view(-1)[indices] = priorities
+        blocks = indices // self.block_size
+        rows = self.priorities[blocks]  # (B, block_size)
+        self.block_sums[blocks] = rows.sum(1, dtype=torch.float64)
+        self.block_mins[blocks] = torch.where(rows > 0, rows, math.inf).amin(1)
+
+
+@functools.lru_cache
+def split_budget(num_samples, ratios):
+    """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> (1, 1, 0).
+
+    Exact fractions of the decimals as written: with floats, 0.29 * 100 would count as 28.999999999999996.
+    """
+    ratios = [Fraction(str(ratio)) for ratio in ratios]
+    shares = [num_samples * ratio / sum(ratios) for ratio in ratios]
+    counts = [math.floor(share) for share in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
+    for i in by_remainder[: num_samples - sum(counts)]:
+        counts[i] += 1
+    return tuple(counts)
+
+
+def enumerate_actions(num_choices, joint_size):
+    """All joint actions (J, A) of num_choices (A,), the last dimension running fastest."""
+    joint_index = torch.arange(joint_size, device=num_choices.device).unsqueeze(1)  # (J, 1)
+    strides = num_choices.flip(0).cumprod(0).flip(0) // num_choices  # (A,)
+    return joint_index // strides % num_choices
+
+
+def sample_uniform(batch_size, num_samples, num_choices):
+    """Uniform samples (B, N, A) of the joint actions of num_choices (A,)."""
+    u = torch.rand(batch_size, num_samples, len(num_choices), dtype=torch.float64, device=num_choices.device)
+    return (u * num_choices).long()
+
+
+def sample_categorical(logits, num_samples):
+    """Independent draws per dimension of the categorical predictor, logits (B, A, K), by inverse c.d.f.: (B, N, A)."""
+    cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
+    u = torch.rand(logits.shape[0], num_samples, logits.shape[1], 1, device=logits.device)
+    return (u >= cdf).sum(-1)
+
+
+def search_parts(q_network, num_samples, args):
+    """How many actions each part of the search set holds, by name; the stored action comes on top."""
+    if args.enumerate and q_network.joint_size <= num_samples:
+        return {"enumerated": q_network.joint_size}
+    num_uniform, num_categorical = split_budget(num_samples, sample_ratios(args))
+    return {"uniform": num_uniform, "categorical": num_categorical}
+
+
+def sample_actions(q_network, features, num_samples, args):
+    """The search set without the stored action (Eq. 21): features (B, 128) -> choices (B, N, A).
+
+    Ordered uniform, categorical; all joint actions instead, where they are no more than num_samples.
+    """
+    parts = search_parts(q_network, num_samples, args)
+    if "enumerated" in parts:
+        return enumerate_actions(q_network.num_choices, parts["enumerated"]).expand(len(features), -1, -1)
+    categorical = sample_categorical(q_network.categorical_logits(features), parts["categorical"])
+    # Rounding can push a c.d.f. below 1: no draw may land on a choice that its dimension does not have.
+    categorical = torch.minimum(categorical, q_network.num_choices - 1)
+    return torch.cat([sample_uniform(len(features), parts["uniform"], q_network.num_choices), categorical], dim=1)
+
+
+def argmax_action(q_network, features, actions):
+    """The best action of a search set (Eq. 17): features (B, 128), actions (B, N, A) -> a_max (B, A), index, q.
+
+    index (B,) is its place in the set; q (B, N) are the values of the set, their maximum that of Eq. 18.
+    """
+    q = q_network.q_values(features, actions)
+    index = q.argmax(1)
+    return actions[torch.arange(len(actions), device=actions.device), index], index, q
+
+
+@torch.no_grad()
+def greedy_action(q_network, obs, args):
+    """The argmax action (A,) of the online networks for one observation (obs_size,)."""
+    features = q_network.obs_stream(obs.unsqueeze(0))
+    actions = sample_actions(q_network, features, args.num_greedy_samples, args)
+    return argmax_action(q_network, features, actions)[0].squeeze(0)
+
+
+def td_target(rewards, terminated, next_values, gamma):
+    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination, so truncated episodes bootstrap."""
+    return rewards + gamma * (1 - terminated) * next_values
+
+
+def q_loss(weights, td_errors):
+    """Squared TD error under the importance weights of the replay memory. Both (B,) -> ()."""
+    return (weights * td_errors**2).mean()
+
+
+def argmax_predictor_loss(logits, a_max):
+    """Negative log-likelihood of a_max (B, A) under the predictor, averaged over batch and dimensions (Eq. 11).
+
+    It is the cross-entropy of logits (B, A, K). Returns ().
+    """
+    return F.cross_entropy(logits.flatten(0, 1), a_max.flatten())
+
+
+def train_step(q_network, target_network, optimizer, memory, args):
+    """One update of Algorithm 1. Returns metrics as tensors on the device, so that the host need not wait for them."""
+    indices, weights = memory.sample(args.batch_size)
+    next_obs, stored = memory.next_obs[indices], memory.a_max[indices].long()  # (B, obs_size), (B, A)
+
+    # Search set at s' from the *target* predictor, judged by the *target* Q; the best one is written back.
+    with torch.no_grad():
+        features = target_network.obs_stream(next_obs)
+        actions = sample_actions(target_network, features, args.num_target_samples, args)
+        actions = torch.cat([actions, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
+        a_max, best, next_q = argmax_action(target_network, features, actions)
+        next_values = next_q.amax(1)
+        target = td_target(memory.rewards[indices], memory.terminated[indices], next_values, args.gamma)
+        memory.a_max[indices] = a_max.float()
+        # No gradient reaches the observation stream from the predictor's loss (Figure 4, dashed lines).
+        next_features = q_network.obs_stream(next_obs)
+
+    taken = memory.actions[indices].long().unsqueeze(1)  # (B, 1, A)
+    q = q_network.q_values(q_network.obs_stream(memory.obs[indices]), taken).squeeze(1)
+    td_errors = target - q
+    td_loss = q_loss(weights, td_errors)
+    categorical_loss = argmax_predictor_loss(
+        q_network.categorical_logits(next_features), stored if args.predictor_target == "stored" else a_max
+    )
+    optimizer.zero_grad()
+    (td_loss + categorical_loss).backward()
+    optimizer.step()
+    memory.update_priorities(indices, td_errors.detach())
+
+    metrics = {
+        "losses/td_loss": td_loss.detach(),
+        "losses/categorical_loss": categorical_loss.detach(),
+        "losses/q_values": q.detach().mean(),
+        "argmax/refresh_gain": (next_values - next_q[:, -1]).mean(),
+    }
+    # Which part of the search set the best action came from: the parts lie one after the other along N.
+    start = 0
+    for name, count in (search_parts(target_network, args.num_target_samples, args) | {"stored": 1}).items():
+        metrics[f"argmax/share_{name}"] = ((best >= start) & (best < start + count)).float().mean()
+        start += count
+    return metrics
+
+
+class CudaGraph:
+    """Calls function() as usual three times, then records its CUDA kernels and from then on replays the recording.
+
+    That takes the host out of the way: launching hundreds of small kernels costs it more time than they take to run.
+    The recording reads and writes the same tensors each time, so inputs are written in place before a call, and outputs
+    hold until the next one. Random numbers go on as without it.
+    """
+
+    def __init__(self, function):
+        self.function, self.num_warmups, self.graph = function, 0, None
+        self.stream = torch.cuda.Stream()
+
+    def __call__(self):
+        if self.graph is None and self.num_warmups < 3:
+            self.num_warmups += 1
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                outputs = self.function()
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return outputs
+        if self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):  # recorded, not run
+                self.outputs = self.function()
+        self.graph.replay()
+        return self.outputs
+
+
+def fast(args, function, *inputs):
+    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA."""
+    call = functools.partial(function, *inputs)
+    return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
+
+
+def evaluate(q_network, args, seed, video_dir=None):
+    """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream.
+
+    The same seed gives the same initial states at every evaluation.
+    """
+    env = make_env(args.env_id, render=bool(video_dir))
+    if video_dir:  # Shimmy's own frame rate is wrong and shared between its environments
+        fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
+        env = gym.wrappers.RecordVideo(
+            env, str(video_dir), episode_trigger=lambda _: True, fps=fps, disable_logger=True
+        )
+    device = next(q_network.parameters()).device
+    obs_buffer = torch.zeros(env.observation_space.shape, device=device)
+    act = fast(args, greedy_action, q_network, obs_buffer, args)
+    returns = []
+    # Training draws go on afterwards as if there had been no evaluation.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        for episode in range(args.eval_episodes):
+            obs, _ = env.reset(seed=seed if episode == 0 else None)
+            returns.append(0.0)
+            done = False
+            while not done:
+                obs_buffer.copy_(torch.from_numpy(obs))
+                action = to_env_action(act().cpu().numpy(), env.action_space, args.num_bins)
+                obs, reward, terminated, truncated, _ = env.step(action)
+                returns[-1] += float(reward)
+                done = terminated or truncated
+    env.close()
+    return returns
+
+
+def load_model(path, args):
+    """Reads a --save-model file: its Q network and args with the flags of its training. ValueError if it is bad."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "cudagraphs", "torch_deterministic")
+        if args.env_id not in (Args.env_id, saved["args"]["env_id"]):
+            raise ValueError(f"--env-id is {args.env_id!r}, it was trained on {saved['args']['env_id']!r}")
+        args = dataclasses.replace(Args(**saved["args"]), **{name: getattr(args, name) for name in kept})
+        q_network = QNetwork(saved["obs_size"], saved["num_choices"], saved["by_value"])
+        q_network.load_state_dict(saved["q_network"])
+    except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"--evaluate-only {path!r} is not a model.pt of this script that fits ({reason})") from None
+    return q_network, args
+
+
+if __name__ == "__main__":
+    args = tyro.cli(Args)
+    device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
+    try:
+        if args.evaluate_only is not None:
+            q_network, args = load_model(args.evaluate_only, args)
+        check_args(args)
+        env = make_env(args.env_id, render=args.capture_video)
+        obs_size, num_choices = (
+            math.prod(env.observation_space.shape),
+            choices_per_dimension(env.action_space, args.num_bins),
+        )
+        action_size, by_value = len(num_choices), isinstance(env.action_space, gym.spaces.Box)
+        if args.evaluate_only is None:
+            check_memory(args, obs_size, action_size, device)
+        if args.track:
+            import wandb
+    except (ValueError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    torch.manual_seed(args.seed)
+    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+
+    if args.evaluate_only:
+        video_dir = pathlib.Path(args.evaluate_only).parent / "videos" if args.capture_video else None
+        returns = evaluate(q_network.to(device), args, args.seed + 1_000_000, video_dir)
+        print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", [round(r, 1) for r in returns])
+        sys.exit()
+
+    start_time = time.time()
+    script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
+    run_dir = pathlib.Path("runs") / f"{re.sub(r'[/:]', '_', args.env_id)}__{script}__{args.seed}__{stamp}"
+    run_dir.mkdir(parents=True)
+    description = describe_run(args, device)
+    (run_dir / "config.json").write_text(json.dumps(description, indent=2) + "\n")
+    if args.track:
+        project = dict(project=args.wandb_project_name, entity=args.wandb_entity, name=run_dir.name, dir=run_dir)
+        try:
+            wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
+        except Exception as error:
+            sys.exit(f"error: --track: {error}; log in with 'wandb login' or set WANDB_MODE=offline")
+    print(f"training on {description['device']}; run: {run_dir}")
+    writer = SummaryWriter(run_dir.resolve())
+    atexit.register(writer.close)  # also on Ctrl-C and on every exit with an error: what was logged stays
+    episodes_csv = open(run_dir / "episodes.csv", "w", buffering=1)  # line by line, so that a crash loses nothing
+    episodes_csv.write("global_step,episodic_return,episodic_length,wall_time\n")
+    eval_csv = open(run_dir / "eval.csv", "w", buffering=1)
+    eval_csv.write("global_step,episode,episodic_return,wall_time\n")
+
+    q_network = QNetwork(obs_size, num_choices, by_value).to(device)
+    target_network = QNetwork(obs_size, num_choices, by_value).to(device)
+    target_network.load_state_dict(q_network.state_dict())
+    optimizer = torch.optim.Adam(q_network.parameters(), lr=args.learning_rate, capturable=device.type == "cuda")
+    memory = ReplayMemory(args, obs_size, action_size, device)
+    # The two computations of the loop, as calls without arguments.
+    obs_buffer = torch.zeros(obs_size, device=device)  # act() reads the observation from here
+    act = fast(args, greedy_action, q_network, obs_buffer, args)
+    update = fast(args, train_step, q_network, target_network, optimizer, memory, args)
+
+    obs = finite("observation", env.reset(seed=args.seed)[0], 0)
+    episodic_return, episodic_length, discounted_return, last_returns, num_updates = 0.0, 0, 0.0, [], 0
+    progress = tqdm(total=args.total_timesteps, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
+    atexit.register(progress.close)
+    for global_step in range(1, args.total_timesteps + 1):
+        if torch.rand(()).item() < args.exploration_epsilon:
+            action = sample_uniform(1, 1, torch.tensor(num_choices))[0, 0].numpy()
+        else:
+            obs_buffer.copy_(torch.from_numpy(obs))
+            action = act().cpu().numpy()
+        if episodic_length == 0:  # what Q promises at the start is held against the return that follows
+            with torch.no_grad():
+                features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
+                initial_q = q_network.q_values(features, torch.from_numpy(action).to(device).view(1, 1, -1)).item()
+        next_obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space, args.num_bins))
+        next_obs = finite("observation", next_obs, global_step)
+        reward = float(finite("reward", reward, global_step))
+        memory.add(obs, action, reward, next_obs, terminated)
+        obs = next_obs
+        discounted_return += args.gamma**episodic_length * reward
+        episodic_return += reward
+        episodic_length += 1
+
+        if terminated or truncated:
+            wall_time = time.time() - start_time
+            episodes_csv.write(f"{global_step},{episodic_return},{episodic_length},{wall_time:.2f}\n")
+            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
+            writer.add_scalar("charts/episodic_length", episodic_length, global_step)
+            writer.add_scalar("charts/initial_q_gap", initial_q - discounted_return, global_step)
+            last_returns = [*last_returns[-9:], episodic_return]
+            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
+            obs = finite("observation", env.reset()[0], global_step)
+            episodic_return, episodic_length, discounted_return = 0.0, 0, 0.0
+
+        if global_step >= args.learning_starts and global_step % args.train_frequency == 0:
+            memory.flush()
+            metrics = update()
+            num_updates += 1
+            if num_updates % 10 == 1:  # reading a metric makes the host wait for the device, so not every time
+                for name, value in metrics.items():
+                    writer.add_scalar(name, finite(name, value.item(), global_step), global_step)
+                writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
+
+        if global_step >= args.learning_starts and global_step % args.target_network_frequency == 0:
+            target_network.load_state_dict(q_network.state_dict())
+
+        if args.eval_frequency and global_step % args.eval_frequency == 0:
+            video_dir = run_dir / "videos" / str(global_step) if args.capture_video else None
+            returns = evaluate(q_network, args, args.seed + 1_000_000, video_dir)
+            for episode, value in enumerate(returns):
+                eval_csv.write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
+            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+        progress.update()
+
+    progress.close()
+    env.close()
+    writer.close()
+    if args.save_model:
+        model = {"q_network": q_network.state_dict(), "obs_size": obs_size}
+        model |= {"num_choices": num_choices, "by_value": by_value, "args": dataclasses.asdict(args)}
+        torch.save(model, run_dir / "model.pt")
+    mean = f"{np.mean(last_returns):.1f}" if last_returns else "none ended"
+    print(f"mean return of the last {len(last_returns)} training episodes: {mean}; run: {run_dir}")
