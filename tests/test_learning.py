@@ -23,13 +23,11 @@ def test_qmle_continuous_solves_reach(seed, run_script):
     assert np.mean(end["returns"]) > 0.95 * best > 1.2 * np.mean(untrained["returns"])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_qmle_discrete_sets_eleven_dials(seed, run_script):
-    flags = f"{QUICK} --gamma 0.5 --env-id toy_envs:Combination-v0 --total-timesteps 6000 --seed {seed}"
-    end = run_script("qmle_discrete", f"{flags} --eval-frequency 6000 --eval-episodes 20")
-    actions = np.random.default_rng(seed).integers(4, size=(2000, 64, 11))
+def test_qmle_discrete_sets_eleven_dials(run_script):
+    flags = f"{QUICK} --gamma 0.5 --env-id toy_envs:Combination-v0 --total-timesteps 4000"
+    end = run_script("qmle_discrete", f"{flags} --eval-frequency 4000 --eval-episodes 20")
+    actions = np.random.default_rng(0).integers(4, size=(2000, 64, 11))
     rewards = toy_envs.Combination.reward(1, actions)
     searched = rewards.max(1).mean()  # the best of 64 uniform samples, if the reward itself could be asked
     reached = np.mean(end["returns"]) / 10
-    print("dials", reached, searched, rewards.mean())
     assert reached > 0.95 > searched + 0.05 > rewards.mean() + 0.1
