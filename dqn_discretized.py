@@ -25,7 +25,8 @@
 One output per joint action, so max_a Q(s, a) is read off. Everything else is as in qmle_discrete.py, which makes the
 architecture the only difference: the observation stream, the replay memory, the schedule, the exploration. A Box gets a
 grid of K points per dimension, and MultiDiscrete and Box act through the joint grid: K^A outputs, which is soon more
-than any memory holds; this script then refuses and names the one that does not need them.
+than any memory holds; this script then refuses and names the one that does not need them. (The a_max of the shared
+ReplayMemory stays unused here.)
 
 Shapes in the comments: B batch of states, A action dimensions, J joint actions. An action is A whole numbers, the
 choices; `joint_index` numbers the joint actions, `to_env_action` turns choices into the environment's own action.
@@ -45,6 +46,7 @@ import re
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from importlib import metadata
 
 # dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
@@ -74,7 +76,7 @@ class Args:
     env_id: str = "CartPole-v1"  # gymnasium environment with a Discrete, MultiDiscrete or finite Box action space
     seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
     total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
-    learning_rate: float = 5e-4  # Adam step size of the Q network [paper]
+    learning_rate: float = 5e-4  # Adam step size of all networks [paper]
     buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
     gamma: float = 0.99  # discount factor per environment step [paper]
     batch_size: int = 256  # transitions per update [paper]
@@ -156,14 +158,29 @@ def make_env(env_id, render=False):
     return gym.wrappers.FlattenObservation(env)
 
 
-def check_memory(args, obs_size, action_size, device):
-    """Raises ValueError where the replay memory would not fit into what is free on the device."""
-    needed = args.buffer_size * (2 * obs_size + 2 * action_size + 3) * 4  # float32, the fields of ReplayMemory
+def check_memory(args, obs_size, num_choices, device):
+    """Raises ValueError where the last layer or the replay memory would not fit into what is free on the device."""
+    joint_size, action_size = math.prod(num_choices), len(num_choices)
+    # Per joint action, in float32: 257 weights of the last layer, their gradient, Adam's moments and the target copy;
+    # on top Adam's temporaries or, if that is more, a batch of outputs of both networks with the gradient. A recorded
+    # CUDA graph holds the batch a second time.
+    batches = 3 * args.batch_size * (2 if device.type == "cuda" and args.cudagraphs else 1)
+    layer = (5 * 257 + max(2 * 257, batches)) * joint_size * 4
+    replay = args.buffer_size * (2 * obs_size + 2 * action_size + 3) * 4  # float32, the fields of ReplayMemory
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if needed > free:
+    if layer > free:
+        count = joint_size if joint_size < 10**30 else f"{Decimal(joint_size):.3g}"
         raise ValueError(
-            f"--buffer-size is {args.buffer_size}: the replay memory needs {needed / 2**30:.2f} GiB and {device} has"
-            f" {free / 2**30:.2f} GiB free, expected at most {int(args.buffer_size * free / needed)} transitions"
+            f"--env-id {args.env_id!r} has {count} joint actions ({action_size} dimensions of at most"
+            f" {max(num_choices)} choices): the last layer with optimiser state, target copy and one batch of outputs"
+            f" needs {Decimal(layer) / 2**30:.4g} GiB and {device} has {free / 2**30:.2f} GiB free;"
+            " use qmle_discrete.py, which needs no output per action"
+        )
+    if layer + replay > free:
+        raise ValueError(
+            f"--buffer-size is {args.buffer_size}: replay memory and network need {(layer + replay) / 2**30:.2f} GiB"
+            f" and {device} has {free / 2**30:.2f} GiB free, expected at most"
+            f" {int(args.buffer_size * (free - layer) / replay)} transitions"
         )
 
 
@@ -203,21 +220,6 @@ def choices_per_dimension(space, num_bins):
     return tuple(int(n) for n in np.ravel(space.n if isinstance(space, gym.spaces.Discrete) else space.nvec))
 
 
-def check_joint_size(args, num_choices, device):
-    """Raises ValueError where one output per joint action does not fit into what is free on the device."""
-    joint_size = math.prod(num_choices)
-    # The last layer with its gradient, Adam's two moments and the target copy; a batch of outputs, of online and target
-    # network and the gradient. In float32.
-    needed = (5 * 257 + 3 * args.batch_size) * joint_size * 4
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if needed > free:
-        raise ValueError(
-            f"--env-id {args.env_id!r} has {joint_size} joint actions ({len(num_choices)} dimensions of at most"
-            f" {max(num_choices)} choices): one output for each needs {needed / 2**30:.4g} GiB and {device} has"
-            f" {free / 2**30:.2f} GiB free; use qmle_discrete.py, which needs no output per action"
-        )
-
-
 def to_env_action(action, space, num_bins):
     """The environment's own action for choices (A,), whole numbers from 0."""
     if isinstance(space, gym.spaces.Discrete):
@@ -242,7 +244,8 @@ class ResidualBlock(nn.Module):
 
 
 class QNetwork(nn.Module):
-    """Action-out Q network: the observation stream of B.1, then as many layers as the joint part has there.
+    """Action-out Q network: the observation stream of B.1, a Linear(128, 256) in place of the action stream, then the
+    layers of the joint part with one output per joint action.
 
     num_choices holds the number of choices of each action dimension.
     """
@@ -466,7 +469,7 @@ def load_model(path, args):
         q_network = QNetwork(saved["obs_size"], saved["num_choices"])
         q_network.load_state_dict(saved["q_network"])
     except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
-        reason = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--evaluate-only {path!r} is not a model.pt of this script that fits ({reason})") from None
     return q_network, args
 
@@ -479,14 +482,11 @@ if __name__ == "__main__":
             q_network, args = load_model(args.evaluate_only, args)
         check_args(args)
         env = make_env(args.env_id, render=args.capture_video)
-        obs_size, num_choices = (
-            math.prod(env.observation_space.shape),
-            choices_per_dimension(env.action_space, args.num_bins),
-        )
+        obs_size = math.prod(env.observation_space.shape)
+        num_choices = choices_per_dimension(env.action_space, args.num_bins)
         action_size = len(num_choices)
-        check_joint_size(args, num_choices, device)
         if args.evaluate_only is None:
-            check_memory(args, obs_size, action_size, device)
+            check_memory(args, obs_size, num_choices, device)
         if args.track:
             import wandb
     except (ValueError, ImportError) as error:

@@ -74,7 +74,7 @@ class Args:
     env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a finite Box action space
     seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
     total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
-    learning_rate: float = 5e-4  # Adam step size of Q network and argmax predictors [paper]
+    learning_rate: float = 5e-4  # Adam step size of all networks [paper]
     buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
     gamma: float = 0.99  # discount factor per environment step [paper]
     batch_size: int = 256  # transitions per update [paper]
@@ -565,7 +565,7 @@ def load_model(path, args):
         q_network = QNetwork(saved["obs_size"], saved["action_size"], args.num_bins)
         q_network.load_state_dict(saved["q_network"])
     except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
-        reason = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--evaluate-only {path!r} is not a model.pt of this script that fits ({reason})") from None
     return q_network, args
 

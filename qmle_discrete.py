@@ -27,7 +27,8 @@ one choice in each of A dimensions: Discrete has one dimension, MultiDiscrete se
 per dimension (3^38 joint actions for dog-walk). The Q network reads the action as an input, so nothing here is as large
 as the joint space. To find max_a Q(s, a), draw a search set of actions (uniform, from a learned argmax predictor, and
 the best action remembered for that state), evaluate Q on all of them and keep the best one; the predictor then learns
-to propose that one. A joint space that is no larger than the search set is enumerated instead, and the max is exact.
+to propose that one. A joint space that is no larger than --num-target-samples is enumerated in the update instead, and
+one no larger than --num-greedy-samples in acting: there the max is exact, and the predictor is not asked.
 
 Shapes in the comments: B batch of states, N action samples per state, A action dimensions, K choices per dimension (the
 most that any dimension has). An action is A whole numbers, the choices; `to_env_action` turns them into the
@@ -78,7 +79,7 @@ class Args:
     env_id: str = "CartPole-v1"  # gymnasium environment with a Discrete, MultiDiscrete or finite Box action space
     seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
     total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
-    learning_rate: float = 5e-4  # Adam step size of Q network and argmax predictor [paper]
+    learning_rate: float = 5e-4  # Adam step size of all networks [paper]
     buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
     gamma: float = 0.99  # discount factor per environment step [paper]
     batch_size: int = 256  # transitions per update [paper]
@@ -179,14 +180,18 @@ def make_env(env_id, render=False):
     return gym.wrappers.FlattenObservation(env)
 
 
-def check_memory(args, obs_size, action_size, device):
-    """Raises ValueError where the replay memory would not fit into what is free on the device."""
-    needed = args.buffer_size * (2 * obs_size + 2 * action_size + 3) * 4  # float32, the fields of ReplayMemory
+def check_memory(args, obs_size, num_choices, by_value, device):
+    """Raises ValueError where replay memory and one-hot choices would not fit into what is free on the device."""
+    replay = args.buffer_size * (2 * obs_size + 2 * len(num_choices) + 3) * 4  # float32, the fields of ReplayMemory
+    # The target's search sets one-hot, as int64 and as float32.
+    num_searched = args.batch_size * (args.num_target_samples + 1)
+    one_hot = 0 if by_value else num_searched * len(num_choices) * max(num_choices) * 12
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if needed > free:
+    if replay + one_hot > free:
         raise ValueError(
-            f"--buffer-size is {args.buffer_size}: the replay memory needs {needed / 2**30:.2f} GiB and {device} has"
-            f" {free / 2**30:.2f} GiB free, expected at most {int(args.buffer_size * free / needed)} transitions"
+            f"--buffer-size is {args.buffer_size} and --batch-size {args.batch_size}: the replay memory needs"
+            f" {replay / 2**30:.2f} GiB, {len(num_choices)} dimensions of at most {max(num_choices)} choices need"
+            f" {one_hot / 2**30:.2f} GiB per update, and {device} has {free / 2**30:.2f} GiB free; make one smaller"
         )
 
 
@@ -581,7 +586,7 @@ def load_model(path, args):
         q_network = QNetwork(saved["obs_size"], saved["num_choices"], saved["by_value"])
         q_network.load_state_dict(saved["q_network"])
     except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
-        reason = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--evaluate-only {path!r} is not a model.pt of this script that fits ({reason})") from None
     return q_network, args
 
@@ -594,13 +599,11 @@ if __name__ == "__main__":
             q_network, args = load_model(args.evaluate_only, args)
         check_args(args)
         env = make_env(args.env_id, render=args.capture_video)
-        obs_size, num_choices = (
-            math.prod(env.observation_space.shape),
-            choices_per_dimension(env.action_space, args.num_bins),
-        )
+        obs_size = math.prod(env.observation_space.shape)
+        num_choices = choices_per_dimension(env.action_space, args.num_bins)
         action_size, by_value = len(num_choices), isinstance(env.action_space, gym.spaces.Box)
         if args.evaluate_only is None:
-            check_memory(args, obs_size, action_size, device)
+            check_memory(args, obs_size, num_choices, by_value, device)
         if args.track:
             import wandb
     except (ValueError, ImportError) as error:

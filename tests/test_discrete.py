@@ -122,13 +122,22 @@ def test_predictor_gives_no_probability_to_choices_that_do_not_exist():
     assert all(torch.isfinite(p.grad).all() for p in network.categorical_predictor.parameters())
 
 
+def test_a_draw_at_the_very_end_of_the_cdf_is_a_choice_that_exists(monkeypatch):
+    network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)
+    features = network.obs_stream(torch.randn(200, 4))
+    monkeypatch.setattr(torch, "rand", lambda *size, **kwargs: torch.full(size, 1 - 2.0**-24))
+    args = qmle_discrete.Args(uniform_ratio=0.0, categorical_ratio=1.0, enumerate=False)
+    draws = qmle_discrete.sample_actions(network, features, 3, args)
+    assert (draws < torch.tensor(UNEVEN)).all()
+
+
 def test_predictor_loss_by_hand():
     logits = torch.tensor([[[0.0, 0.0, math.log(2.0)], [math.log(3.0), 0.0, -math.inf]]])
     loss = qmle_discrete.argmax_predictor_loss(logits, torch.tensor([[2, 1]]))
     assert loss.item() == pytest.approx((math.log(4 / 2) + math.log(4 / 1)) / 2)
 
 
-@pytest.mark.parametrize("m", [1, 2, 7, 100])
+@pytest.mark.parametrize("m", [1, 2, 7, 29, 30, 100])
 def test_search_set_numbers_m_unless_the_joint_space_is_smaller(m):
     network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)  # 30 joint actions
     features = network.obs_stream(torch.randn(4, 4))
@@ -241,11 +250,36 @@ def test_dqn_acts_by_the_exact_max():
         assert (a0 * 5 + a1) * 3 + a2 == best
 
 
-def test_dqn_limit_is_what_is_free(monkeypatch):
-    args = dqn_discretized.Args(batch_size=256)
-    free = (5 * 257 + 3 * 256) * 4 * 3**10  # bytes that 3^10 outputs need
-    memory = type("memory", (), {"available": free})
+def free_memory(monkeypatch, num_bytes):
+    memory = type("memory", (), {"available": num_bytes})
     monkeypatch.setattr(dqn_discretized.psutil, "virtual_memory", lambda: memory)
-    dqn_discretized.check_joint_size(args, (3,) * 10, torch.device("cpu"))
-    with pytest.raises(ValueError, match="177147 joint actions .*11 dimensions.*qmle_discrete.py"):
-        dqn_discretized.check_joint_size(args, (3,) * 11, torch.device("cpu"))
+
+
+def test_dqn_limit_is_what_the_last_layer_takes_of_what_is_free(monkeypatch):
+    args = dqn_discretized.Args(batch_size=256, buffer_size=1000)
+    network = dqn_discretized.QNetwork(4, (3,) * 5)
+    last_layer = sum(parameter.numel() for parameter in network.head[-1].parameters())
+    needed = (5 * last_layer + 3 * 256 * 3**5) * 4  # also gradient, moments, target copy; three outputs
+    replay = 1000 * (2 * 4 + 2 * 5 + 3) * 4
+    free_memory(monkeypatch, needed + replay)
+    dqn_discretized.check_memory(args, 4, (3,) * 5, torch.device("cpu"))
+    free_memory(monkeypatch, needed + replay - 1)
+    with pytest.raises(ValueError, match="--buffer-size is 1000: .* at most 999 transitions"):
+        dqn_discretized.check_memory(args, 4, (3,) * 5, torch.device("cpu"))
+    free_memory(monkeypatch, needed - 1)
+    with pytest.raises(ValueError, match="243 joint actions .*5 dimensions.*qmle_discrete.py"):
+        dqn_discretized.check_memory(args, 4, (3,) * 5, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("num_choices, count", [((2,) * 1100, "1.36e[+]331"), ((10,) * 5000, "1.00e[+]5000")])
+def test_dqn_refuses_what_no_float_can_count(num_choices, count):
+    with pytest.raises(ValueError, match=f"{count} joint actions .*GiB"):
+        dqn_discretized.check_memory(dqn_discretized.Args(), 4, num_choices, torch.device("cpu"))
+
+
+def test_one_hot_choices_count_as_memory(monkeypatch):
+    args = qmle_discrete.Args(buffer_size=1000)
+    free_memory(monkeypatch, 2**30)  # psutil is one module for both scripts
+    qmle_discrete.check_memory(args, 4, (3,) * 38, True, torch.device("cpu"))
+    with pytest.raises(ValueError, match="50 dimensions of at most 1000 choices need 14.45 GiB"):
+        qmle_discrete.check_memory(args, 4, (1000,) + (2,) * 49, False, torch.device("cpu"))

@@ -162,6 +162,23 @@ def test_share_of_random_actions_while_training(run_script):
     assert 150 < explored.sum() < 250  # 4 s.d. are 54
 
 
+@pytest.mark.parametrize("script", SCRIPTS[1:])
+def test_exploration_of_discrete_actions(script, run_script):
+    flags = f"{small(script)} --env-id toy_envs:Start-v0 --total-timesteps 1000 --learning-starts 1000"
+    actions = run_script(script, f"{flags} --exploration-epsilon 1")["memory"].actions[:1000, 0]
+    assert ((actions.long().bincount(minlength=4) - 250).abs() < 60).all()  # 4 s.d. are 55
+    end = run_script(script, f"{flags} --exploration-epsilon 0")
+    torch.manual_seed(1)
+    network = type(end["q_network"])(3, (4,), *([False] if script == "qmle_discrete" else []))  # before the one update
+    obs, actions = end["memory"].obs[:1000], end["memory"].actions[:1000, 0]
+    with torch.no_grad():
+        if script == "dqn_discretized":
+            q = network(obs)
+        else:
+            q = network.q_values(network.obs_stream(obs), torch.arange(4).view(1, 4, 1).expand(1000, -1, -1))
+    assert (q.argmax(1) == actions).float().mean() > 0.99  # but for rounding: batches of other sizes
+
+
 def test_evaluation_is_on_the_grid_as_long_as_training_is(run_script, monkeypatch):
     flags = f"{SMALL} --env-id toy_envs:Recorder-v0 --total-timesteps 120 --learning-starts 100 --eval-frequency 60"
     import toy_envs
@@ -193,12 +210,15 @@ def test_other_shapes_and_bounds(env_id, run_script):
 
 
 @pytest.mark.parametrize("script", SCRIPTS[1:])
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "toy_envs:MultiDiscrete-v0", "toy_envs:MatrixAction-v0"])
+@pytest.mark.parametrize(
+    "env_id", ["CartPole-v1", "toy_envs:Start-v0", "toy_envs:MultiStart-v0", "toy_envs:MatrixAction-v0"]
+)
 def test_kinds_of_discrete_actions(script, env_id, run_script):
-    end = run_script(script, f"{small(script)} --env-id {env_id} --total-timesteps 130 --learning-starts 100")
+    flags = f"{small(script)} --env-id {env_id} --total-timesteps 130 --learning-starts 100 --exploration-epsilon 0.5"
+    end = run_script(script, flags)
     assert end["num_updates"] == 4
-    actions = end["memory"].actions[:100]
-    assert actions.equal(actions.round()) and (actions < end["q_network"].num_choices).all() and actions.max() >= 1
+    actions, num_choices = end["memory"].actions[:100], end["q_network"].num_choices
+    assert all(set(actions[:, dim].tolist()) == set(range(n)) for dim, n in enumerate(num_choices.tolist()))
 
 
 @pytest.mark.parametrize("script", SCRIPTS[:1])

@@ -90,20 +90,22 @@ class NanReset(TwoEndings):
 
 
 class Combination(gym.Env):
-    """Eleven dials of four positions (4^11 = 4,194,304 joint actions) to be set as the observed symbol asks.
+    """Ten dials of four positions, 4^10 = 1,048,576 joint actions, to be set in pairs as the observed symbol asks.
 
-    With x the positions scaled to [0, 1] and d = x - goal(symbol), the reward is 1 - mean(d^2) - mean |d_i d_{i+1}|: a
-    dial can only be judged together with its neighbours. The best action is the goal itself and earns 1.
+    Each pair earns an entry of a table like that of the climbing game, its rows and columns shuffled for each symbol;
+    the reward is the mean over the pairs. The best entry, 1, lies in the row and the column that look worst on average:
+    who judges each dial by itself ends at 0.5.
     """
 
-    action_space = gym.spaces.MultiDiscrete([4] * 11)
+    action_space = gym.spaces.MultiDiscrete([4] * 10)
     observation_space = gym.spaces.Discrete(3)
-    goals = np.random.default_rng(0).integers(4, size=(3, 11))
+    table = np.array([[1.0, 0.0, 0.2, 0.2], [0.0, 0.6, 0.6, 0.4], [0.2, 0.6, 0.5, 0.5], [0.2, 0.4, 0.5, 0.5]])
+    shuffles = np.random.default_rng(0).permuted(np.tile(np.arange(4), (3, 10, 1)), axis=-1)  # (symbol, dial, position)
 
     @classmethod
     def reward(cls, symbol, actions):
-        d = (actions - cls.goals[symbol]) / 3
-        return 1 - (d**2).mean(-1) - np.abs(d * np.roll(d, 1, -1)).mean(-1)
+        positions = cls.shuffles[symbol, np.arange(10), actions]
+        return cls.table[positions[..., ::2], positions[..., 1::2]].mean(-1)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -138,6 +140,7 @@ class Spaces(gym.Env):
         return self.observation_space.sample(), {}
 
     def step(self, action):
+        assert self.action_space.contains(action), action
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
@@ -158,6 +161,8 @@ for name, action_space, observation_space in (
     ("Unbounded", box(-np.inf, np.inf, (2,)), vector),
     ("IntegerBox", box(0, 5, (2,), np.int64), vector),
     ("MultiDiscrete", gym.spaces.MultiDiscrete([3, 4]), vector),
+    ("Start", gym.spaces.Discrete(4, start=-3), vector),
+    ("MultiStart", gym.spaces.MultiDiscrete([2, 5], start=[10, -1]), vector),
     ("TupleAction", gym.spaces.Tuple([action, action]), vector),
     ("Image", action, images),
     ("ImageInDict", action, gym.spaces.Dict({"a": vector, "b": images})),
