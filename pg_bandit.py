@@ -125,7 +125,7 @@ def local_optimum(objective):
 
 
 def draw(policy, delta, mean, std, path):
-    """The four panels of Figure 1, for the first seed: policy (T, K), delta (T,) and mean (T,), as PNG and PDF."""
+    """The four panels of Figure 1, for one seed: policy (T, K), delta (T,) and mean (T,), as PNG and PDF."""
     figure, ((a, b), (c, d)) = plt.subplots(2, 2, figsize=(8, 5.6), layout="constrained")
     order = np.argsort(-ARMS)
     shades = plt.cm.viridis(np.linspace(0, 0.9, len(ARMS)))
@@ -185,7 +185,8 @@ if __name__ == "__main__":
         for i in shown:
             for s, seed in enumerate(seeds):
                 table.writerow([i, seed, *map("{:.5f}".format, (delta[i, s], mean[i, s], *policy[i, s]))])
-    draw(policy[:, 0], delta[:, 0], mean[:, 0], args.gaussian_std, folder / "figure")
+    drawn = np.abs(start - TOPS[0]).argmax()  # the seed that has the longest way to go
+    draw(policy[:, drawn], delta[:, drawn], mean[:, drawn], args.gaussian_std, folder / "figure")
 
     best = (policy[-1].argmax(-1) == ARMS.argmax()) & (policy[-1].max(-1) > 0.99)  # (S,)
     sorted_arms = np.argsort(ARMS)

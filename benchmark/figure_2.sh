@@ -2,7 +2,7 @@
 # Figure 2: DPG, local QMLE and global QMLE in a continuous bandit, under three exploration strategies, ten seeds each.
 # About five minutes on two CPU cores.
 #   usage: benchmark/figure_2.sh [folder]
-# Results: benchmark/results/figure_2/<script and setting>/{delta.csv,q.csv,figure.png,figure.pdf}, verdicts.txt, and
+# Results: benchmark/results/figure_2/<script and setting>/{delta.csv,q.csv,verdict.txt}, verdicts.txt, and
 # figure_2.png, figure_2.pdf with all of them. Finished settings are not repeated.
 set -euo pipefail
 results=$(realpath -m "${1:-$(dirname "$0")/results/figure_2}")
@@ -22,3 +22,4 @@ for exploration in gaussian epsilon-greedy uniform; do
 done
 cat "$results"/*/verdict.txt | tee "$results/verdicts.txt"
 python benchmark/plot_bandits.py "$results"
+rm -f "$results"/*_*/figure.png "$results"/*_*/figure.pdf # each panel is in the joint figure

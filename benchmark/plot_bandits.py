@@ -15,7 +15,7 @@ import numpy as np
 results = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "benchmark/results/figure_2")
 methods = {"dpg": "DPG", "local": "QMLE, local samples", "global": "QMLE, global samples"}
 explorations = {"gaussian": "Gaussian noise", "epsilon-greedy": "ε-greedy", "uniform": "uniform"}
-figure, grid = plt.subplots(3, 3, figsize=(8.4, 8.2), layout="constrained", sharex=True, sharey=True)
+figure, grid = plt.subplots(3, 3, figsize=(8.8, 7.4), layout="constrained", sharex=True, sharey=True)
 for i, (exploration, exploration_name) in enumerate(explorations.items()):
     for j, (method, method_name) in enumerate(methods.items()):
         axes, folder = grid[i, j], results / f"{method}_{exploration}"

@@ -28,9 +28,16 @@ for script, name, color, line in (
 for reward, name in ((11, "global optimum, 11"), (5, "both take the third action, 5")):
     axes.axhline(reward, color="0.35", linestyle="--", linewidth=0.8)
     axes.text(steps[-1], reward + 0.3, name, ha="right", va="bottom", fontsize="small")
-axes.set(xlabel="rounds", ylabel="greedy joint reward", title="Continuous climbing game", xlim=(0, steps[-1]))
-axes.set_ylim(top=14)
-axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:.0f}k")
+axes.set(
+    xlabel="rounds",
+    ylabel="greedy joint reward",
+    title="Continuous climbing game",
+    xlim=(0, steps[-1]),
+    xticks=np.linspace(0, steps[-1], 5),
+)
+axes.set(ylim=(axes.get_ylim()[0] - 2, 14))
+axes.yaxis.set_major_locator(matplotlib.ticker.MultipleLocator(5))
+axes.xaxis.set_major_formatter("{x:,.0f}")
 axes.legend(title=f"mean of {len(seeds)} seeds, one standard error", loc="lower right", frameon=False)
 for suffix in ("png", "pdf"):
     figure.savefig(results / f"figure_11.{suffix}", dpi=150)

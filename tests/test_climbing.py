@@ -71,7 +71,7 @@ def test_eleven_is_the_optimum_and_surrounded():
     beyond = line > -1 / 3 + 0.05
     assert (rewards[first][:, first] == 11).all() and rewards[beyond][:, beyond].max() == 7
     assert (rewards[second][:, first] == -30).all() and (rewards[first][:, second] == -30).all()  # one leaves alone
-    assert rewards.diagonal().min() == -10.5  # even together, step by step, they pass a deep valley on the way to 7
+    assert rewards.diagonal().min() < -10  # even together, step by step, they pass a deep valley on the way to 7
 
 
 def test_best_action_against_a_uniform_partner_is_the_third():
@@ -262,7 +262,7 @@ def test_same_seed_same_run_and_documented_outputs(name, run_script, capsys):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_exploration_is_as_frequent_as_asked_for_and_each_agents_own(name, run_script):
-    flags = "--num-seeds 1 --total-timesteps 4000 --eval-frequency 4000 --train-frequency 500 --learning-starts 9000 --exploration-epsilon 0.5"
+    flags = "--num-seeds 1 --total-timesteps 4000 --eval-frequency 4000 --train-frequency 500"
     end = run_script(name, f"{flags} --learning-starts 9000 --exploration-epsilon 0.5")
     assert end["num_updates"] == 0
     memory = end["memory"]
