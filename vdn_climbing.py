@@ -21,9 +21,9 @@ of the climbing game (PAYOFFS) as equal intervals of o_i * a_i in [-1, 1], joine
 
 Fitted to independent agents, U_i knows an action only by its mean over what the other one does. With a uniform partner
 the means are -6.3, -5.7, 1.7 for agent 1 and -6.3, -7.7, 3.7 for agent 2: both choose the third action, reward 5. That
-needs exploration: write p for the share of the greedy third action, 1 - 2 epsilon / 3. Below epsilon = 0.12 the second
-action is agent 1's best reply to it, then agent 2's too (reward 7); and where the first rounds make (1, 1) greedy,
-epsilon below 0.58 can keep it there (reward 11). At the default, 0.8, only the third action holds itself up.
+needs exploration. For exact fits to epsilon-greedy agents: below epsilon = 0.12 the second action is agent 1's best
+reply to a partner who prefers the third (reward 6), below 0.08 agent 2 follows (reward 7), and below 0.52 the pair of
+first actions holds itself up once it is greedy (reward 11). At the default, 0.8, only the pair of third ones does.
 
 It is a one-step game, so Q regresses on the reward: no bootstrapping, no target network. Replay is uniform and keeps
 every round. Everything but the form of Q and the way to maximise it is as in qmle_climbing.py.

@@ -24,7 +24,7 @@ export -f run_seed
 
 finger="--env-id dm_control/finger-spin-v0 --total-timesteps 100000 --eval-frequency 50000 --eval-episodes 5"
 # A short task that needs more updates than the defaults make, and fresher targets; uniform replay.
-cartpole="--env-id CartPole-v1 --total-timesteps 50000 --eval-frequency 5000 --eval-episodes 100 --learning-rate 1e-3"
+cartpole="--env-id CartPole-v1 --total-timesteps 25000 --eval-frequency 5000 --eval-episodes 100 --learning-rate 1e-3"
 cartpole="$cartpole --batch-size 64 --train-frequency 2 --target-network-frequency 20 --priority-exponent 0"
 {
     for script in qmle_discrete dqn_discretized; do printf 'finger-spin\t%s\t1\t%s\n' "$script" "$finger"; done

@@ -5,6 +5,7 @@ import re
 import sys
 
 import pytest
+import torch
 from conftest import ROOT
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
@@ -56,3 +57,14 @@ def test_readme_is_finished():
     assert all(f"`{script}`" in readme for script in SCRIPTS)
     for target in re.findall(r"\]\((?!http|#)([^)]+)\)", readme):
         assert (ROOT / target).is_file(), target
+
+
+def test_readme_quotes_the_refusal_of_dog_walk():
+    import dqn_discretized
+
+    with pytest.raises(ValueError) as refusal:
+        args = dqn_discretized.Args(env_id="dm_control/dog-walk-v0")
+        dqn_discretized.check_memory(args, 223, (3,) * 38, torch.device("cpu"))
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    for part in re.split(r"[\d.]+ GiB free", str(refusal.value)):  # but for what was free that day
+        assert part in readme
