@@ -10,10 +10,8 @@ os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ["WANDB_MODE"] = "offline"
 
 import pytest
-import torch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-torch.set_num_threads(2)
 
 
 @pytest.fixture
