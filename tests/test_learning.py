@@ -23,16 +23,10 @@ def test_qmle_continuous_solves_reach(seed, run_script):
     assert np.mean(end["returns"]) > 0.95 * best > 1.2 * np.mean(untrained["returns"])
 
 
-def test_qmle_discrete_sets_ten_dials(run_script):
-    symbol, rng = 1, np.random.default_rng(0)
-    actions = rng.integers(4, size=(20_000, 10))
-    rewards = toy_envs.Combination.reward(symbol, actions)
-    one_hot = np.eye(4)[actions].reshape(len(actions), 40)
-    separable = np.linalg.lstsq(one_hot, rewards, rcond=None)[0].reshape(10, 4).argmax(1)  # each dial by itself
-    assert toy_envs.Combination.reward(symbol, separable) < 0.7
-    searched = rewards[:19_968].reshape(-1, 64).max(1).mean()  # the best of 64 samples, if the reward could be asked
-    assert rewards.mean() < searched < 0.75
+def test_qmle_discrete_sets_eleven_dials(run_script):
     flags = f"{QUICK} --gamma 0.5 --env-id toy_envs:Combination-v0 --total-timesteps 6000"
     end = run_script("qmle_discrete", f"{flags} --eval-frequency 6000 --eval-episodes 20")
-    print("dials", np.mean(end["returns"]) / 10, searched, toy_envs.Combination.reward(symbol, separable))
-    assert np.mean(end["returns"]) / 10 > 0.85
+    actions = np.random.default_rng(0).integers(4, size=(2000, 64, 11))
+    rewards = toy_envs.Combination.reward(1, actions)
+    searched = rewards.max(1).mean()  # the best of 64 uniform samples, if the reward itself could be asked
+    assert np.mean(end["returns"]) / 10 > 0.95 > searched + 0.05 > rewards.mean() + 0.1

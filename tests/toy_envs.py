@@ -90,22 +90,20 @@ class NanReset(TwoEndings):
 
 
 class Combination(gym.Env):
-    """Ten dials of four positions, 4^10 = 1,048,576 joint actions, to be set in pairs as the observed symbol asks.
+    """Eleven dials of four positions (4^11 = 4,194,304 joint actions) to be set as the observed symbol asks.
 
-    Each pair earns an entry of a table like that of the climbing game, its rows and columns shuffled for each symbol;
-    the reward is the mean over the pairs. The best entry, 1, lies in the row and the column that look worst on average:
-    who judges each dial by itself ends at 0.5.
+    With x the positions scaled to [0, 1] and d = x - goal(symbol), the reward is 1 - mean(d^2) - mean |d_i d_{i+1}|:
+    no sum over dials, though each dial has a best position of its own. The best action is the goal itself and earns 1.
     """
 
-    action_space = gym.spaces.MultiDiscrete([4] * 10)
+    action_space = gym.spaces.MultiDiscrete([4] * 11)
     observation_space = gym.spaces.Discrete(3)
-    table = np.array([[1.0, 0.0, 0.2, 0.2], [0.0, 0.6, 0.6, 0.4], [0.2, 0.6, 0.5, 0.5], [0.2, 0.4, 0.5, 0.5]])
-    shuffles = np.random.default_rng(0).permuted(np.tile(np.arange(4), (3, 10, 1)), axis=-1)  # (symbol, dial, position)
+    goals = np.random.default_rng(0).integers(4, size=(3, 11))
 
     @classmethod
     def reward(cls, symbol, actions):
-        positions = cls.shuffles[symbol, np.arange(10), actions]
-        return cls.table[positions[..., ::2], positions[..., 1::2]].mean(-1)
+        d = (actions - cls.goals[symbol]) / 3
+        return 1 - (d**2).mean(-1) - np.abs(d * np.roll(d, 1, -1)).mean(-1)
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
