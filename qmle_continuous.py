@@ -31,6 +31,7 @@ Actions are in [-1, 1] everywhere; `to_env_action` scales them to the bounds of 
 """
 
 import atexit
+import ctypes
 import dataclasses
 import datetime
 import difflib
@@ -44,6 +45,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 from fractions import Fraction
 from importlib import metadata
 
@@ -65,6 +67,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 gym.register_envs(shimmy)  # the dm_control/* environments
+warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # what PyTorch says to itself when it compiles
 
 
 @dataclasses.dataclass
@@ -103,8 +106,10 @@ class Args:
     wandb_project_name: str = "qmle"  # project of --track
     wandb_entity: str | None = None  # team of --track
     cuda: bool = True  # train on a CUDA device if there is one
+    compile: bool = True  # torch.compile the heavy functions; pays after some thousand steps
     cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
-    torch_deterministic: bool = True  # deterministic kernels: the same seed on the same machine gives the same run
+    mixed_precision: bool = True  # with --compile, where it is faster: search sets in bfloat16, the rest in TF32
+    torch_deterministic: bool = False  # only kernels that PyTorch calls deterministic, which are slower on CUDA
 
 
 def sample_ratios(args):
@@ -133,9 +138,9 @@ def check_args(args):
     if args.predictor_target not in ("fresh", "stored"):
         raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
     most = min(args.total_timesteps, args.buffer_size)
-    if args.learning_starts > most:
-        flags = "--total-timesteps and --buffer-size"
-        raise ValueError(f"--learning-starts is {args.learning_starts}, expected no more than {flags} ({most})")
+    if max(args.learning_starts, args.train_frequency) > most:
+        flags = f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}"
+        raise ValueError(f"{flags}, expected no more than --total-timesteps and --buffer-size ({most})")
     if args.capture_video and not (args.eval_frequency or args.evaluate_only):
         raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
 
@@ -212,8 +217,7 @@ def describe_run(args, device):
 
 def finite(name, value, global_step):
     """value as float32, if it is finite there; otherwise ends the run with one line. Everything logged before stays."""
-    with np.errstate(over="ignore"):
-        value = np.asarray(value, dtype=np.float32)
+    value = np.asarray(value, dtype=np.float32)  # of too large a number this makes infinity
     if not np.isfinite(value).all():
         sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
     return value
@@ -222,7 +226,7 @@ def finite(name, value, global_step):
 def to_env_action(action, space):
     """Scales an action of shape (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
     action = space.low + (action.reshape(space.shape).astype(np.float64) + 1) / 2 * (space.high - space.low)
-    return np.clip(action, space.low, space.high).astype(space.dtype)
+    return np.minimum(np.maximum(action, space.low), space.high).astype(space.dtype)
 
 
 class ResidualBlock(nn.Module):
@@ -248,7 +252,8 @@ class QNetwork(nn.Module):
         self.obs_stream = nn.Sequential(nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU())
         self.action_stream = nn.Sequential(nn.Linear(action_size, 128), nn.LayerNorm(128), nn.ELU())
         self.joint_block = ResidualBlock(256)
-        self.joint_head = nn.Sequential(nn.LayerNorm(256), nn.ELU(), nn.Linear(256, 1))
+        self.joint_norm = nn.Sequential(nn.LayerNorm(256), nn.ELU())
+        self.joint_output = nn.Linear(256, 1)
         self.delta_predictor = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, action_size), nn.Tanh())
         self.categorical_predictor = nn.Sequential(
             nn.Linear(128, 128),
@@ -257,16 +262,22 @@ class QNetwork(nn.Module):
             nn.Unflatten(-1, (action_size, num_bins)),  # logits, one softmax per action dimension
         )
 
-    def q_values(self, features, actions):
-        """Q(s, a) of many actions per state: features (B, 128) of obs_stream, actions (B, N, A) -> (B, N)."""
-        action_features = self.action_stream(actions)  # (B, N, 128)
-        # joint_block on concat(features, action_features). Its first layer is linear, so the half that reads the
-        # observation is computed once per state and added to all N action halves: half of that layer's work is saved.
-        obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)  # (256, 128) each
-        obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
-        hidden = F.relu(obs_half.unsqueeze(1) + F.linear(action_features, action_weight))  # (B, N, 256)
-        joint = torch.cat([features.unsqueeze(1).expand_as(action_features), action_features], dim=-1)  # (B, N, 256)
-        return self.joint_head(joint + self.joint_block.linear2(hidden)).squeeze(-1)
+    def q_values(self, features, actions, bfloat16=False):
+        """Q(s, a) of many actions per state: features (B, 128) of obs_stream, actions (B, N, A) -> (B, N).
+
+        With bfloat16 all but the last two layers compute in it; Q itself would be rounded to two or three digits.
+        """
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
+            action_features = self.action_stream(actions)  # (B, N, 128)
+            # joint_block on concat(features, action_features). Its first layer is linear, so the half that reads the
+            # observation is computed once per state and added to all N action halves: half of its work is saved.
+            obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)  # (256, 128) each
+            obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+            hidden = F.relu(obs_half.unsqueeze(1) + F.linear(action_features, action_weight))  # (B, N, 256)
+            joint = torch.cat([features.unsqueeze(1).expand_as(action_features), action_features], dim=-1)
+            joint = joint + self.joint_block.linear2(hidden)  # (B, N, 256)
+        # joint_output, written as a sum because no intermediate result has to be stored for it when it is compiled.
+        return (self.joint_norm(joint.float()) * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
 
 
 class ReplayMemory:
@@ -280,35 +291,44 @@ class ReplayMemory:
     def __init__(self, args, obs_size, action_size, device):
         self.capacity = capacity = args.buffer_size
         self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
-        self.position, self.staged = 0, []
-        sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
-        self.rows = torch.zeros(
-            capacity, sum(sizes), device=device
-        )  # a transition is one row; the fields are views of it
-        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(sizes, dim=1)
+        # A transition is one row: obs, next_obs, actions, a_max, rewards, terminated. The fields are views of rows.
+        self.sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
+        self.rows = torch.zeros(capacity, sum(self.sizes), device=device)
+        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(self.sizes, dim=1)
         self.rewards, self.terminated = (field.squeeze(1) for field in scalars)
+        self.position = torch.zeros((), dtype=torch.int64, device=device)  # the row that is written next
+        self.staged = np.zeros((args.train_frequency, sum(self.sizes)), dtype=np.float32)  # on the host
+        self.num_staged = 0
+        self.arrived = torch.zeros(self.staged.shape, device=device)
+        self.store = fast(args, self._store)
+
         self.block_size = math.isqrt(capacity - 1) + 1
         num_blocks = -(-capacity // self.block_size)
         self.priorities = torch.zeros(num_blocks, self.block_size, device=device)  # 0 where nothing is stored
         self.block_sums = torch.zeros(num_blocks, dtype=torch.float64, device=device)
         self.block_mins = torch.full((num_blocks,), math.inf, device=device)
         self.max_priority = torch.ones((), device=device)
+        self.draws = torch.zeros(capacity, dtype=torch.int64, device=device)
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action; flush stores it."""
-        self.staged.append(np.concatenate([obs, next_obs, action, action, [reward, terminated]], dtype=np.float32))
-        if len(self.staged) == min(self.capacity, 1000):
-            self.flush()
+        """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action.
 
-    def flush(self):
-        """Stores what add took since the last flush over the oldest rows, in one copy to the device."""
-        if self.staged:
-            rows = torch.from_numpy(np.stack(self.staged)).to(self.rows.device)
-            indices = torch.arange(self.position, self.position + len(rows), device=rows.device) % self.capacity
-            self.rows[indices] = rows
-            self._set_priorities(indices, self.max_priority)
-            self.position = (self.position + len(rows)) % self.capacity
-            self.staged.clear()
+        Every train_frequency transitions are stored together, over the oldest rows.
+        """
+        transition = [obs, next_obs, action, action, [reward, terminated]]
+        self.staged[self.num_staged] = np.concatenate(transition, dtype=np.float32)
+        self.num_staged += 1
+        if self.num_staged == len(self.staged):
+            self.arrived.copy_(torch.from_numpy(self.staged))
+            self.store()
+            self.num_staged = 0
+
+    def _store(self):
+        indices = (self.position + torch.arange(len(self.arrived), device=self.rows.device)) % self.capacity
+        self.rows[indices] = self.arrived
+        self.priorities.view(-1)[indices] = self.max_priority
+        self._sum_blocks(indices // self.block_size)
+        self.position.add_(len(self.arrived)).remainder_(self.capacity)
 
     def sample(self, batch_size):
         """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
@@ -325,21 +345,24 @@ class ReplayMemory:
         weights = (self.priorities.view(-1)[indices] / self.block_mins.min()) ** -self.importance_exponent
         return indices, weights
 
-    def update_priorities(self, indices, td_errors):
-        """Sets p_i of the rows (B,) from their TD errors (B,)."""
-        priorities = (td_errors.abs() + 1e-6) ** self.priority_exponent
+    def remember(self, indices, a_max, td_errors):
+        """Writes a_max (B, A) and the p_i that follow from the TD errors (B,) into the rows (B,)."""
+        # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
+        draws = torch.arange(len(indices), device=indices.device)
+        draws = self.draws.index_fill_(0, indices, -1).scatter_reduce_(0, indices, draws, "amax")[indices]
+        self.a_max[indices] = a_max[draws]
+        priorities = (td_errors[draws].abs() + 1e-6) ** self.priority_exponent
         torch.maximum(self.max_priority, priorities.max(), out=self.max_priority)
-        self._set_priorities(indices, priorities)
-
-    def _set_priorities(self, indices, priorities):
         self.priorities.view(-1)[indices] = priorities
-        blocks = indices // self.block_size
-        rows = self.priorities[blocks]  # (B, block_size)
+        self._sum_blocks(indices // self.block_size)
+
+    def _sum_blocks(self, blocks):
+        rows = self.priorities[blocks]  # (number of blocks, block_size)
         self.block_sums[blocks] = rows.sum(1, dtype=torch.float64)
         self.block_mins[blocks] = torch.where(rows > 0, rows, math.inf).amin(1)
 
 
-@functools.lru_cache
+@torch.compiler.assume_constant_result  # so that a compiler need not read it
 def split_budget(num_samples, ratios):
     """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> (1, 1, 0).
 
@@ -373,9 +396,9 @@ def sample_uniform(batch_size, num_samples, action_size, device, num_bins=None):
 
 def sample_delta(mode, num_samples, noise_std):
     """Samples of the delta predictor: its output mode (B, A) itself, then Gaussian perturbations of it: (B, N, A)."""
-    noise = torch.randn(mode.shape[0], num_samples, mode.shape[1], device=mode.device) * noise_std
-    noise[:, :1] = 0
-    return (mode.unsqueeze(1) + noise).clamp(-1, 1)
+    mode = mode.unsqueeze(1)  # (B, 1, A)
+    noise = torch.randn(mode.shape[0], max(num_samples - 1, 0), mode.shape[2], device=mode.device) * noise_std
+    return torch.cat([mode[:, :num_samples], (mode + noise).clamp(-1, 1)], dim=1)
 
 
 def sample_categorical(logits, num_samples):
@@ -406,14 +429,13 @@ def sample_actions(q_network, features, num_samples, args, on_grid=False):
     )
 
 
-def argmax_action(q_network, features, actions):
-    """The best action of a search set (Eq. 17): features (B, 128), actions (B, N, A) -> a_max (B, A), index, q.
+def argmax_action(q_network, features, actions, bfloat16=False):
+    """The best action of a search set (Eq. 17): features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
 
-    index (B,) is its place in the set; q (B, N) are the values of the set, their maximum that of Eq. 18.
+    index is its place in the set.
     """
-    q = q_network.q_values(features, actions)
-    index = q.argmax(1)
-    return actions[torch.arange(len(actions), device=actions.device), index], index, q
+    index = q_network.q_values(features, actions, bfloat16).argmax(1)
+    return actions[torch.arange(len(actions), device=actions.device), index], index
 
 
 @torch.no_grad()
@@ -421,7 +443,10 @@ def greedy_action(q_network, obs, args, on_grid=False):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
-    return argmax_action(q_network, features, actions)[0].squeeze(0)
+    bfloat16 = (
+        args.mixed_precision and obs.device.type == "cpu"
+    )  # for one state the casts cost a GPU more than they save
+    return argmax_action(q_network, features, actions, bfloat16)[0].squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
@@ -444,24 +469,26 @@ def argmax_predictor_loss(mode, logits, a_max):
     return F.mse_loss(mode, a_max), categorical_loss
 
 
-def train_step(q_network, target_network, optimizer, memory, args, on_grid=False):
-    """One update of Algorithm 1. Returns metrics as tensors on the device, so that the host need not wait for them."""
-    indices, weights = memory.sample(args.batch_size)
-    next_obs, stored = memory.next_obs[indices], memory.a_max[indices]  # (B, obs_size), (B, A)
+def training_loss(q_network, target_network, batch, weights, args, on_grid=False):
+    """The loss of Algorithm 1 on a batch of rows of the replay memory and their importance weights (B,).
 
-    # Search set at s' from the *target* predictors, judged by the *target* Q; the best one is written back.
+    Returns the loss (), what the memory is to remember, a_max (B, A) and TD errors (B,), and metrics, () each.
+    """
+    obs, next_obs, actions, stored, rewards, terminated = batch
+
+    # Search set at s' from the *target* predictors, judged by the *target* Q. The two values that count are computed
+    # again, in float32 and without the other actions: those of a_max (Eq. 18) and of the stored action.
     with torch.no_grad():
         features = target_network.obs_stream(next_obs)
-        actions = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
-        actions = torch.cat([actions, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
-        a_max, best, next_q = argmax_action(target_network, features, actions)
-        next_values = next_q.amax(1)
-        target = td_target(memory.rewards[indices], memory.terminated[indices], next_values, args.gamma)
-        memory.a_max[indices] = a_max
+        searched = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
+        searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
+        a_max, best = argmax_action(target_network, features, searched, args.mixed_precision)
+        next_q = target_network.q_values(features, torch.stack([a_max, stored], dim=1))  # (B, 2)
+        target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_q[:, 0], args.gamma)
         # No gradient reaches the observation stream from the predictors' losses (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)
 
-    q = q_network.q_values(q_network.obs_stream(memory.obs[indices]), memory.actions[indices].unsqueeze(1)).squeeze(1)
+    q = q_network.q_values(q_network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
     td_errors = target - q
     td_loss = q_loss(weights, td_errors)
     delta_loss, categorical_loss = argmax_predictor_loss(
@@ -469,24 +496,67 @@ def train_step(q_network, target_network, optimizer, memory, args, on_grid=False
         q_network.categorical_predictor(next_features),
         stored if args.predictor_target == "stored" else a_max,
     )
-    optimizer.zero_grad()
-    (td_loss + delta_loss + categorical_loss).backward()
-    optimizer.step()
-    memory.update_priorities(indices, td_errors.detach())
-
     metrics = {
         "losses/td_loss": td_loss.detach(),
         "losses/delta_loss": delta_loss.detach(),
         "losses/categorical_loss": categorical_loss.detach(),
         "losses/q_values": q.detach().mean(),
-        "argmax/refresh_gain": (next_values - next_q[:, -1]).mean(),
+        "argmax/refresh_gain": (next_q[:, 0] - next_q[:, 1]).mean(),
     }
     # Which part of the search set the best action came from: the parts lie one after the other along N.
     num_uniform, num_delta, _ = split_budget(args.num_target_samples, sample_ratios(args))
     part = (best >= num_uniform).int() + (best >= num_uniform + num_delta) + (best >= args.num_target_samples)
     for i, name in enumerate(("uniform", "delta", "categorical", "stored")):
         metrics[f"argmax/share_{name}"] = (part == i).float().mean()
+    return td_loss + delta_loss + categorical_loss, a_max, td_errors.detach(), metrics
+
+
+def train_step(q_network, target_network, optimizer, memory, args, on_grid=False):
+    """One update of Algorithm 1. Returns metrics as tensors on the device, so that the host need not wait for them."""
+    indices, weights = memory.sample(args.batch_size)
+    batch = memory.rows[indices].split(memory.sizes, dim=1)
+    loss, a_max, td_errors, metrics = training_loss(q_network, target_network, batch, weights, args, on_grid)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    memory.remember(indices, a_max, td_errors)  # the best action found is written back
     return metrics
+
+
+def set_up_torch(args, device):
+    """Seed, determinism and precision; switches --mixed-precision off where it would not be faster."""
+    torch.manual_seed(args.seed)
+    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    if device.type == "cuda":
+        has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        if (
+            platform.libc_ver()[0] == "glibc"
+        ):  # keep freed memory: to get it from the system again takes longer than to use it
+            for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+                ctypes.CDLL(None).mallopt(parameter, 2**30)
+    args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
+    torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
+
+
+def compiled(args, function):
+    """function through torch.compile; where that fails, one line says so, and all goes on uncompiled in float32."""
+    fast_function = torch.compile(function, dynamic=False, options={"fallback_random": True})  # draws as without it
+
+    def call(*inputs):
+        if args.compile:
+            try:
+                return fast_function(*inputs)
+            except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
+                args.compile = args.mixed_precision = False
+                torch.set_float32_matmul_precision("highest")
+                reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+                print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
+        return function(*inputs)
+
+    return call
 
 
 class CudaGraph:
@@ -523,6 +593,27 @@ def fast(args, function, *inputs):
     return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
 
 
+def make_policy(q_network, obs_size, action_size, args, on_grid=False):
+    """The greedy policy as a function from an observation (obs_size,) to an action (A,), both NumPy arrays."""
+    device = next(q_network.parameters()).device
+    host_obs, host_action = (torch.zeros(size, pin_memory=device.type == "cuda") for size in (obs_size, action_size))
+
+    def search():
+        device_obs = host_obs.to(device, non_blocking=True)
+        host_action.copy_(greedy_action(q_network, device_obs, args, on_grid), non_blocking=True)
+
+    search_fast = fast(args, search)
+
+    def policy(obs):
+        host_obs.numpy()[:] = obs
+        search_fast()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return host_action.numpy().copy()
+
+    return policy
+
+
 def evaluate(q_network, args, seed, on_grid=False, video_dir=None):
     """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream.
 
@@ -535,8 +626,9 @@ def evaluate(q_network, args, seed, on_grid=False, video_dir=None):
             env, str(video_dir), episode_trigger=lambda _: True, fps=fps, disable_logger=True
         )
     device = next(q_network.parameters()).device
-    obs_buffer = torch.zeros(env.observation_space.shape, device=device)
-    act = fast(args, greedy_action, q_network, obs_buffer, args, on_grid)
+    policy = make_policy(
+        q_network, math.prod(env.observation_space.shape), math.prod(env.action_space.shape), args, on_grid
+    )
     returns = []
     # Training draws go on afterwards as if there had been no evaluation.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -546,8 +638,7 @@ def evaluate(q_network, args, seed, on_grid=False, video_dir=None):
             returns.append(0.0)
             done = False
             while not done:
-                obs_buffer.copy_(torch.from_numpy(obs))
-                obs, reward, terminated, truncated, _ = env.step(to_env_action(act().cpu().numpy(), env.action_space))
+                obs, reward, terminated, truncated, _ = env.step(to_env_action(policy(obs), env.action_space))
                 returns[-1] += float(reward)
                 done = terminated or truncated
     env.close()
@@ -561,7 +652,7 @@ def load_model(path, args):
         kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "cudagraphs", "torch_deterministic")
         if args.env_id not in (Args.env_id, saved["args"]["env_id"]):
             raise ValueError(f"--env-id is {args.env_id!r}, it was trained on {saved['args']['env_id']!r}")
-        args = dataclasses.replace(Args(**saved["args"]), **{name: getattr(args, name) for name in kept})
+        args = dataclasses.replace(Args(**saved["args"]), compile=False, **{name: getattr(args, name) for name in kept})
         q_network = QNetwork(saved["obs_size"], saved["action_size"], args.num_bins)
         q_network.load_state_dict(saved["q_network"])
     except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
@@ -585,9 +676,7 @@ if __name__ == "__main__":
             import wandb
     except (ValueError, ImportError) as error:
         sys.exit(f"error: {error}")
-    torch.manual_seed(args.seed)
-    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    set_up_torch(args, device)
 
     if args.evaluate_only:
         on_grid = args.total_timesteps <= args.discrete_until  # as at the last step of its training
@@ -619,30 +708,46 @@ if __name__ == "__main__":
     q_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
     target_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
     target_network.load_state_dict(q_network.state_dict())
-    optimizer = torch.optim.Adam(q_network.parameters(), lr=args.learning_rate, capturable=device.type == "cuda")
+    optimizer = torch.optim.Adam(
+        q_network.parameters(), lr=args.learning_rate, fused=True, capturable=device.type == "cuda"
+    )
     memory = ReplayMemory(args, obs_size, action_size, device)
-    # The two computations of the loop, as calls without arguments, once for actions anywhere and once for on_grid.
-    obs_buffer = torch.zeros(obs_size, device=device)  # act() reads the observation from here
-    act = [fast(args, greedy_action, q_network, obs_buffer, args, on_grid) for on_grid in (False, True)]
+    if args.compile:
+        greedy_action, training_loss = compiled(args, greedy_action), compiled(args, training_loss)
+        if device.type == "cuda":  # where the number of kernels counts
+            memory.sample, memory.remember = compiled(args, memory.sample), compiled(args, memory.remember)
+    # The computations of the loop, the first two once for actions anywhere and once for on_grid.
+    policy = [make_policy(q_network, obs_size, action_size, args, on_grid) for on_grid in (False, True)]
     inputs = (q_network, target_network, optimizer, memory, args)
     update = [fast(args, train_step, *inputs, on_grid) for on_grid in (False, True)]
+    copy_target = fast(args, target_network.load_state_dict, q_network.state_dict())
 
+    rng = np.random.default_rng(args.seed)  # decides when to explore
     obs = finite("observation", env.reset(seed=args.seed)[0], 0)
     episodic_return, episodic_length, discounted_return, last_returns, num_updates = 0.0, 0, 0.0, [], 0
     progress = tqdm(total=args.total_timesteps, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
     atexit.register(progress.close)
     for global_step in range(1, args.total_timesteps + 1):
         on_grid = global_step <= args.discrete_until
-        if torch.rand(()).item() < args.exploration_epsilon:
+        if rng.random() < args.exploration_epsilon:
             action = sample_uniform(1, 1, action_size, "cpu", args.num_bins if on_grid else None)[0, 0].numpy()
         else:
-            obs_buffer.copy_(torch.from_numpy(obs))
-            action = act[on_grid]().cpu().numpy()
+            action = policy[on_grid](obs)
         if episodic_length == 0:  # what Q promises at the start is held against the return that follows
             with torch.no_grad():
                 features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
                 initial_q = q_network.q_values(features, torch.from_numpy(action).to(device).view(1, 1, -1)).item()
         finite("action", action, global_step)
+
+        # The update of the steps so far. It stands here so that a GPU works on it while the environment takes a step.
+        num_stored = global_step - 1
+        updated = num_stored >= args.learning_starts and num_stored % args.train_frequency == 0
+        if updated:
+            metrics = update[on_grid]()
+            num_updates += 1
+        if num_stored >= args.learning_starts and num_stored % args.target_network_frequency == 0:
+            copy_target()
+
         next_obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space))
         next_obs = finite("observation", next_obs, global_step)
         reward = float(finite("reward", reward, global_step))
@@ -663,17 +768,10 @@ if __name__ == "__main__":
             obs = finite("observation", env.reset()[0], global_step)
             episodic_return, episodic_length, discounted_return = 0.0, 0, 0.0
 
-        if global_step >= args.learning_starts and global_step % args.train_frequency == 0:
-            memory.flush()
-            metrics = update[on_grid]()
-            num_updates += 1
-            if num_updates % 10 == 1:  # reading a metric makes the host wait for the device, so not every time
-                for name, value in metrics.items():
-                    writer.add_scalar(name, finite(name, value.item(), global_step), global_step)
-                writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
-
-        if global_step >= args.learning_starts and global_step % args.target_network_frequency == 0:
-            target_network.load_state_dict(q_network.state_dict())
+        if updated and num_updates % 10 == 1:  # reading metrics makes the host wait for the device, so not every time
+            for name, value in zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True):
+                writer.add_scalar(name, finite(name, value, global_step), global_step)
+            writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
 
         if args.eval_frequency and global_step % args.eval_frequency == 0:
             video_dir = run_dir / "videos" / str(global_step) if args.capture_video else None

@@ -21,7 +21,9 @@ CONTINUOUS_DISCRETE = {
     "sample_actions": "no delta predictor; small joint spaces are enumerated",
     "greedy_action": "no grid mode",
     "argmax_predictor_loss": "no delta predictor; a_max is the target class itself",
-    "train_step": "no delta predictor, no grid mode; choices are whole numbers",
+    "training_loss": "no delta predictor, no grid mode; choices are whole numbers",
+    "train_step": "no grid mode",
+    "make_policy": "no grid mode; choices are whole numbers",
     "evaluate": "no grid mode",
     "load_model": "sizes of the network",
 }
@@ -31,7 +33,8 @@ DISCRETE_DQN = {
     "check_memory": "the output layer takes memory too, choices none",
     "QNetwork": "action-out: the difference that Figure 10 is about",
     "greedy_action": "exact max",
-    "train_step": "exact max, no predictor",
+    "training_loss": "exact max, no predictor",
+    "train_step": "DQN's has nothing to remember but priorities",
     "load_model": "sizes of the network",
 }
 CONTINUOUS_DQN = {
@@ -42,15 +45,15 @@ CONTINUOUS_DQN = {
 # What makes a line of Args, of check_args or of the main block differ between scripts. Any other line must be the same.
 REASONS = {
     "grid mode": ("on_grid", "discrete_until", "uniform_grid_fraction"),
-    "argmax predictors, their search set": ("predictor", "delta_", "ratio", "samples", "enumerate", "(True", "(False"),
+    "argmax predictors, their search set": ("predictor", "delta_", "ratio", "samples", "enumerate", "mixed_"),
     "kinds of actions": ("env_id: str", "num_bins", "num_choices", "by_value", "action_size", "to_env_action"),
     "choices are always finite": ('finite("action"',),
     "networks": ("QNetwork(", "obs_size", "q_network.q_values", "features = ", "joint_index", "0, taken"),
     "saved sizes": ("model |", "torch.save(model"),
-    "calls of what differs": ("act = ", "act[", "act()", "update = ", "update[", "update()"),
+    "calls of what differs": ("policy = ", "policy[", "policy(obs)", "update = ", "update[", "update()"),
     "calls of what differs, too": ("sample_uniform", "evaluate(", "inputs"),
     "layout": ("seed=(0", "gamma=(", "network_frequency=(", "importance_exponent=(", "eval_frequency=(", "flags = "),
-    "comments": ("# The two computations", "# what Q promises", "# as at the last step"),
+    "comments": ("# The computations", "# what Q promises", "# as at the last step"),
 }
 ALLOWED = {
     ("qmle_continuous", "qmle_discrete"): CONTINUOUS_DISCRETE,

@@ -24,8 +24,7 @@ def make_memory(script, num_choices, args, num=60, obs_size=4):
     for i in range(num):
         obs, next_obs = rng.standard_normal((2, obs_size)).astype(np.float32)
         memory.add(obs, rng.integers(num_choices), float(i % 7), next_obs, i % 5 == 0)
-    memory.flush()
-    memory.update_priorities(torch.arange(num), torch.rand(num) * 5)
+    memory.remember(torch.arange(num), memory.a_max[:num], torch.rand(num) * 5)
     return memory
 
 
@@ -161,7 +160,7 @@ def test_nothing_is_as_large_as_the_joint_space():
 
 def test_enumerated_argmax_is_brute_force():
     network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)
-    args = qmle_discrete.Args()
+    args = qmle_discrete.Args(mixed_precision=False)
     for _ in range(20):
         obs = torch.randn(4)
         features = network.obs_stream(obs.unsqueeze(0))
@@ -173,7 +172,7 @@ def test_enumerated_argmax_is_brute_force():
 
 
 def test_update_with_enumeration_has_the_exact_max_in_its_target(monkeypatch):
-    args = qmle_discrete.Args(buffer_size=64, batch_size=32)
+    args = qmle_discrete.Args(mixed_precision=False, buffer_size=64, batch_size=32)
     network, target = (qmle_discrete.QNetwork(4, UNEVEN, by_value=False) for _ in range(2))
     memory = make_memory(qmle_discrete, UNEVEN, args)
     indices, weights = memory.sample(32)
@@ -195,7 +194,7 @@ def test_update_with_enumeration_has_the_exact_max_in_its_target(monkeypatch):
 
 
 def test_sampled_update_moves_every_weight_and_writes_back():
-    args = qmle_discrete.Args(buffer_size=64, batch_size=32, num_target_samples=20)
+    args = qmle_discrete.Args(mixed_precision=False, buffer_size=64, batch_size=32, num_target_samples=20)
     network, target = (qmle_discrete.QNetwork(4, (4,) * 11, by_value=False) for _ in range(2))  # 4 million
     memory = make_memory(qmle_discrete, (4,) * 11, args)
     before, stored = {k: v.clone() for k, v in network.state_dict().items()}, memory.a_max.clone()
@@ -208,7 +207,7 @@ def test_sampled_update_moves_every_weight_and_writes_back():
 
 
 def test_gradients_stay_apart(monkeypatch):
-    args = qmle_discrete.Args(buffer_size=64, batch_size=32)
+    args = qmle_discrete.Args(mixed_precision=False, buffer_size=64, batch_size=32)
     network, target = (qmle_discrete.QNetwork(4, UNEVEN, by_value=False) for _ in range(2))
     memory = make_memory(qmle_discrete, UNEVEN, args)
     optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate)
@@ -222,7 +221,7 @@ def test_gradients_stay_apart(monkeypatch):
 
 
 def test_dqn_update_by_hand(monkeypatch):
-    args = dqn_discretized.Args(buffer_size=64, batch_size=32)
+    args = dqn_discretized.Args(mixed_precision=False, buffer_size=64, batch_size=32)
     network, target = (dqn_discretized.QNetwork(4, UNEVEN) for _ in range(2))
     memory = make_memory(dqn_discretized, UNEVEN, args)
     indices, weights = memory.sample(32)

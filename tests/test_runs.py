@@ -36,8 +36,9 @@ def count_calls(monkeypatch, cls, name):
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize(
     "frequency, target_frequency, updates, copies",
-    # updates: multiples in [100, 300], as 105 to 294 for 7; copies likewise, as 120 to 300 for 30 and only 200 for 200
-    [(10, 50, 21, 5), (7, 30, 28, 7), (1, 200, 201, 1)],
+    # Learning precedes the step, so it can happen when 100 to 299 steps are done: after 105, ..., 294 of them for 7;
+    # target copies likewise, after 120, ..., 270 for 30, and only after 200 for 200.
+    [(10, 50, 20, 4), (7, 30, 28, 6), (1, 200, 200, 1)],
 )
 def test_exact_number_of_updates_and_target_copies(
     script, frequency, target_frequency, updates, copies, run_script, monkeypatch
@@ -53,14 +54,13 @@ def test_exact_number_of_updates_and_target_copies(
     online, target = end["q_network"].state_dict(), end["target_network"].state_dict()
     assert all(not online[name].equal(initial[name]) for name in initial)
     assert all(not target[name].equal(initial[name]) for name in initial)
-    last_is_copy = 300 % target_frequency == 0
-    assert all(online[name].equal(target[name]) for name in initial) == last_is_copy
+    assert not all(online[name].equal(target[name]) for name in initial)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, run_script, tmp_path):
     flags = "--env-id dm_control/walker-walk-v0 --total-timesteps 1200 --eval-frequency 600 --eval-episodes 1"
-    end = run_script(script, f"{flags} --save-model")
+    end = run_script(script, f"{flags} --save-model --compile")
     run_dir = end["run_dir"]
     assert run_dir.parent.name == "runs" and run_dir.name.startswith(f"dm_control_walker-walk-v0__{script}__1__")
     (episode,) = csv.DictReader((run_dir / "episodes.csv").open())
@@ -83,7 +83,8 @@ def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, ru
     if script == "qmle_continuous":
         documented |= {"losses/delta_loss", "argmax/share_delta"}
     assert set(scalars) == documented
-    assert end["num_updates"] == 21 and len(scalars["losses/td_loss"]) == 3  # updates 1, 11 and 21
+    assert end["num_updates"] == 20 and len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
+    assert config["args"]["compile"] and config["args"]["cudagraphs"]
     assert all(math.isfinite(value) for series in scalars.values() for _, value in series)
     readme = (ROOT / "README.md").read_text()
     assert all(f"`{tag}`" in readme for tag in documented)
@@ -116,12 +117,10 @@ def test_same_seed_same_run_evaluated_or_not(script, run_script):
 def test_actions_stay_on_the_grid_until_the_given_step(run_script):
     flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 400 --learning-starts 50 --delta-ratio 0.1"
     end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0.8 --categorical-ratio 0.1 --discrete-until 250")
-    end["memory"].flush()
     actions = end["memory"].actions[:400]
     on_grid = (actions == actions.round()).all(1)
     assert on_grid[:250].all() and not on_grid[250:].all()
     end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0.8 --categorical-ratio 0.1 --discrete-until 400")
-    end["memory"].flush()
     assert end["memory"].a_max.equal(end["memory"].a_max.round())
     assert not (end["memory"].a_max == end["memory"].actions).all()  # and yet it was rewritten
 
@@ -131,7 +130,6 @@ def test_transitions_are_stored_as_they_happened(script, run_script):
     flags = f"{small(script)} --env-id toy_envs:TwoEndings-v0 --total-timesteps 300 --learning-starts 200"
     end = run_script(script, flags)
     memory, rows = end["memory"], 300
-    memory.flush()
     count, episode = memory.obs[:rows, 0], memory.obs[:rows, 1]  # the toy observes its step and its episode
     assert memory.next_obs[:rows, 0].equal(count + 1) and memory.next_obs[:rows, 1].equal(episode)
     last = memory.next_obs[:rows, 0] == torch.where(
@@ -169,7 +167,7 @@ def test_exploration_of_discrete_actions(script, run_script):
     assert ((actions.long().bincount(minlength=4) - 250).abs() < 60).all()  # 4 s.d. are 55
     end = run_script(script, f"{flags} --exploration-epsilon 0")
     torch.manual_seed(1)
-    network = type(end["q_network"])(3, (4,), *([False] if script == "qmle_discrete" else []))  # before the one update
+    network = type(end["q_network"])(3, (4,), *([False] if script == "qmle_discrete" else []))
     obs, actions = end["memory"].obs[:1000], end["memory"].actions[:1000, 0]
     with torch.no_grad():
         if script == "dqn_discretized":
@@ -194,6 +192,7 @@ def test_evaluation_is_on_the_grid_as_long_as_training_is(run_script, monkeypatc
 def test_script_copied_alone_runs(script, tmp_path):
     shutil.copy(ROOT / f"{script}.py", tmp_path)
     flags = f"{small(script)} --env-id dm_control/cartpole-swingup-v0 --total-timesteps 200 --learning-starts 100"
+    flags += " --no-compile"
     process = run_process(tmp_path / f"{script}.py", flags, tmp_path, PYTHONPATH="")
     assert process.returncode == 0, process.stderr
     assert "run: runs" in process.stdout.splitlines()[-1] and "Warning" not in process.stderr
@@ -206,7 +205,7 @@ def test_script_copied_alone_runs(script, tmp_path):
 )
 def test_other_shapes_and_bounds(env_id, run_script):
     end = run_script("qmle_continuous", f"{SMALL} --env-id {env_id} --total-timesteps 130 --learning-starts 100")
-    assert end["num_updates"] == 4 and end["memory"].actions.abs().max() <= 1
+    assert end["num_updates"] == 3 and end["memory"].actions.abs().max() <= 1
 
 
 @pytest.mark.parametrize("script", SCRIPTS[1:])
@@ -216,14 +215,14 @@ def test_other_shapes_and_bounds(env_id, run_script):
 def test_kinds_of_discrete_actions(script, env_id, run_script):
     flags = f"{small(script)} --env-id {env_id} --total-timesteps 130 --learning-starts 100 --exploration-epsilon 0.5"
     end = run_script(script, flags)
-    assert end["num_updates"] == 4
+    assert end["num_updates"] == 3
     actions, num_choices = end["memory"].actions[:100], end["q_network"].num_choices
     assert all(set(actions[:, dim].tolist()) == set(range(n)) for dim, n in enumerate(num_choices.tolist()))
 
 
 @pytest.mark.parametrize("script", SCRIPTS[:1])
 def test_track_works_offline(script, tmp_path):
-    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 250 --learning-starts 100 --track"
+    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 250 --learning-starts 100 --track --no-compile"
     process = run_process(ROOT / f"{script}.py", flags, tmp_path)
     assert process.returncode == 0, process.stderr
     assert len(list(tmp_path.glob("runs/*/wandb/offline-run-*"))) == 1
@@ -241,6 +240,7 @@ def test_video_of_the_evaluation(script, tmp_path):
         pytest.skip("no EGL on this machine")
     flags = (
         f"{SMALL} --total-timesteps 110 --learning-starts 100 --eval-frequency 110 --eval-episodes 1 --capture-video"
+        " --no-compile"
     )
     process = run_process(ROOT / f"{script}.py", flags, tmp_path, MUJOCO_GL="egl")
     assert process.returncode == 0, process.stderr
