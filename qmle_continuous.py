@@ -723,6 +723,7 @@ if __name__ == "__main__":
     copy_target = fast(args, target_network.load_state_dict, q_network.state_dict())
 
     rng = np.random.default_rng(args.seed)  # decides when to explore
+    np.seterr(over="ignore")  # finite() reports what float32 cannot hold
     obs = finite("observation", env.reset(seed=args.seed)[0], 0)
     episodic_return, episodic_length, discounted_return, last_returns, num_updates = 0.0, 0, 0.0, [], 0
     progress = tqdm(total=args.total_timesteps, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)

@@ -1,18 +1,31 @@
-"""Environment steps per second of the whole training loop, beside dm_control alone, in one run on this machine.
+"""How fast a script is on this machine: plain against fast, beside dm_control alone and the arithmetic floor.
 
-    python benchmark/speed.py                       walker-walk, default settings
-    python benchmark/speed.py --script-args --no-cuda
+    python benchmark/speed.py                     everything (about 15 minutes on 2 CPU cores, 6 on a GPU machine)
+    python benchmark/speed.py loop --repetitions 5
+    python benchmark/speed.py parts cost memory --script qmle_continuous.py
+    python benchmark/speed.py loop --against ../old/qmle_continuous.py      another version of the script, in turns
 
-The loop is the script itself, started as a user starts it; its speed is read from the wall times in episodes.csv, over
-the episodes after learning has started (1000 steps each). dm_control alone steps with uniform actions, once through
-dm_control's own interface and once as the script sees it (gymnasium, flattened), before and after the script ran.
+Parts of it:
+    loop    environment steps per second of the whole training loop (the script, started as a user starts it), read from
+            the wall times in episodes.csv once learning and compiling are over, and of dm_control alone before and
+            after each run
+    parts   milliseconds of one action and of one update, plain and fast, and of the target maximisation beside the time
+            that its arithmetic takes at the rate of this machine's own matrix product
+    cost    milliseconds of an update against m_target and of an action against m_greedy, for walker-walk (A = 6) and
+            dog-walk (A = 38)
+    memory  bytes of the replay memory
+    resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
+
+Everything is written to benchmark/results/speed/<cpu or cuda>.csv: part, what, variant, value, unit, a line each time.
 """
 
 import argparse
 import csv
+import importlib.util
 import os
 import pathlib
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,14 +34,37 @@ import time
 os.environ.setdefault("MUJOCO_GL", "disabled")
 import gymnasium as gym
 import numpy as np
+import psutil
 import shimmy
 import torch
 from dm_control import suite
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SIZES = {"walker-walk": (24, 6), "dog-walk": (223, 38)}  # obs_size, action_size
+PLAIN = ["--no-compile", "--no-cudagraphs"]
 gym.register_envs(shimmy)
 
 
-def raw_speed(domain, task, num_steps):
+def median_ms(function, repetitions=30, warm_ups=5):
+    """Median time of one call, in milliseconds, the device's work included."""
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    times = []
+    for i in range(warm_ups + repetitions):
+        wait()
+        start = time.perf_counter()
+        function()
+        wait()
+        if i >= warm_ups:
+            times.append((time.perf_counter() - start) * 1e3)
+    return statistics.median(times)
+
+
+# ---- the whole loop
+
+
+def dm_control_speed(env_id, num_steps=3000):
+    """Steps per second of dm_control alone with uniform actions."""
+    domain, task = env_id.removeprefix("dm_control/").removesuffix("-v0").split("-")
     env = suite.load(domain, task, task_kwargs={"random": 0})
     spec, rng = env.action_spec(), np.random.default_rng(0)
     actions = rng.uniform(spec.minimum, spec.maximum, (num_steps, *spec.shape))
@@ -39,51 +75,218 @@ def raw_speed(domain, task, num_steps):
     return num_steps / (time.perf_counter() - start)
 
 
-def wrapped_speed(env_id, num_steps):
-    env = gym.wrappers.FlattenObservation(gym.make(env_id))
-    env.action_space.seed(0)
-    actions = [env.action_space.sample() for _ in range(num_steps)]
-    env.reset(seed=0)
-    start = time.perf_counter()
-    for action in actions:
-        _, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            env.reset()
-    return num_steps / (time.perf_counter() - start)
-
-
-def loop_speeds(script, env_id, num_steps, script_args):
-    """Steps per second of each 1000-step episode from the third on."""
+def loop_speed(script, env_id, num_steps, flags):
+    """Steps per second of a training run, median over its episodes of 1000 steps from the third on."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(script), "--env-id", env_id, "--total-timesteps", str(num_steps), *script_args]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        command = [sys.executable, str(script), "--env-id", env_id, "--total-timesteps", str(num_steps), *flags]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"error: {' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         (path,) = pathlib.Path(folder).glob("runs/*/episodes.csv")
         rows = list(csv.DictReader(path.open()))
     steps, times = (np.array([float(row[name]) for row in rows]) for name in ("global_step", "wall_time"))
-    return np.diff(steps)[1:] / np.diff(times)[1:]
+    return float(np.median(np.diff(steps)[1:] / np.diff(times)[1:]))
 
+
+def measure_loop(args, record):
+    variants = {"plain": (args.script, PLAIN), "fast": (args.script, [])}
+    if not torch.cuda.is_available():
+        variants["fast, float32"] = (args.script, ["--no-mixed-precision"])
+    if args.against:
+        variants["against"] = (pathlib.Path(args.against).resolve(), args.against_flags)
+    for _ in range(args.repetitions):
+        for name, (script, flags) in variants.items():
+            slow = torch.cuda.is_available() and name != "fast"  # there the fast one needs more steps to be timed well
+            before = dm_control_speed(args.env_id)
+            speed = loop_speed(script, args.env_id, 4000 if slow else args.total_timesteps, flags)
+            alone = (before + dm_control_speed(args.env_id)) / 2
+            record("loop", "training", name, speed, "steps/s")
+            record("loop", f"dm_control alone, around {name}", "", alone, "steps/s")
+            record("loop", "share of dm_control alone", name, speed / alone, "")
+
+
+# ---- what the loop consists of
+
+
+def load(script):
+    spec = importlib.util.spec_from_file_location(pathlib.Path(script).stem, script)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def build(script, task, **flags):
+    """The computations of the script's main block, with a memory of 5000 random transitions: (args, action, update)."""
+    module = load(script)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    obs_size, action_size = SIZES[task]
+    args = module.Args(**flags)
+    torch._dynamo.reset()
+    module.set_up_torch(args, device)
+    if module.__name__ == "qmle_continuous":
+        network, target = (module.QNetwork(obs_size, action_size, args.num_bins).to(device) for _ in range(2))
+    else:
+        last = [True] if module.__name__ == "qmle_discrete" else []
+        network, target = (module.QNetwork(obs_size, (3,) * action_size, *last).to(device) for _ in range(2))
+    adam = dict(lr=args.learning_rate, fused=True, capturable=device.type == "cuda")
+    optimizer, memory = (
+        torch.optim.Adam(network.parameters(), **adam),
+        module.ReplayMemory(args, obs_size, action_size, device),
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(5000):
+        obs, next_obs = rng.standard_normal((2, obs_size))
+        continuous = module.__name__ == "qmle_continuous"
+        action = rng.uniform(-1, 1, action_size) if continuous else rng.integers(3, size=action_size)
+        memory.add(obs, action, rng.random(), next_obs, False)
+    if args.compile:
+        for name in ("greedy_action", "training_loss"):
+            setattr(module, name, module.compiled(args, getattr(module, name)))
+        if device.type == "cuda":
+            memory.sample, memory.remember = (module.compiled(args, f) for f in (memory.sample, memory.remember))
+    policy = module.make_policy(network, obs_size, action_size, args)
+    update = module.fast(args, module.train_step, network, target, optimizer, memory, args)
+    obs = np.zeros(obs_size, np.float32)
+    return module, args, target, lambda: policy(obs), update
+
+
+def matrix_rate(dtype):
+    """Floating-point operations per second of this machine's matrix product, at the size of the target maximisation."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    a, b = torch.randn(25856, 256, device=device, dtype=dtype), torch.randn(256, 256, device=device, dtype=dtype)
+    return 2 * 25856 * 256 * 256 / (median_ms(lambda: a @ b) / 1e3)
+
+
+def target_maximisation(module, args, target, task):
+    """A call that finds a_max for one batch, compiled if args say so, and the number of its arithmetic operations."""
+    obs_size, action_size = SIZES[task]
+    device = next(target.parameters()).device
+    batch, num = args.batch_size, args.num_target_samples + 1
+    features = torch.randn(batch, 128, device=device)
+    actions = torch.rand(batch, num, action_size, device=device) * 2 - 1
+
+    @torch.no_grad()
+    def call(features, actions):
+        return module.argmax_action(target, features, actions, args.mixed_precision)
+
+    if args.compile:
+        call = torch.compile(call, dynamic=False)
+    operations = 2 * batch * num * (action_size * 128 + 128 * 256 + 256 * 256 + 256) + 2 * batch * 128 * 256
+    return lambda: call(features, actions), operations
+
+
+def measure_parts(args, record):
+    on_cuda = torch.cuda.is_available()
+    variants = {"plain": dict(compile=False, cudagraphs=False, mixed_precision=False)}
+    variants |= {"CUDA graphs": dict(compile=False, mixed_precision=False)} if on_cuda else {}
+    variants |= {"compiled, float32": dict(mixed_precision=False), "fast (default)": {}}
+    rates = {dtype: [matrix_rate(dtype) for _ in range(3)] for dtype in (torch.float32, torch.bfloat16)}
+    for dtype, values in rates.items():
+        for value in values:
+            record("parts", "matrix product", str(dtype).removeprefix("torch."), value / 1e9, "GFLOP/s")
+    for name, flags in variants.items():
+        module, script_args, target, action, update = build(args.script, "walker-walk", **flags)
+        for _ in range(args.repetitions):
+            record("parts", "one action", name, median_ms(action), "ms")
+            record("parts", "one update", name, median_ms(update), "ms")
+        if module.__name__ == "qmle_continuous" and not on_cuda:
+            call, operations = target_maximisation(module, script_args, target, "walker-walk")
+            dtype = torch.bfloat16 if script_args.mixed_precision else torch.float32
+            for _ in range(args.repetitions):
+                floor = operations / matrix_rate(dtype) * 1e3
+                spent = median_ms(call)
+                record("parts", "target maximisation", name, spent, "ms")
+                record("parts", "its arithmetic floor", name, floor, "ms")
+                record("parts", "target maximisation over its floor", name, spent / floor, "")
+
+
+def measure_cost(args, record):
+    for task in SIZES:
+        for m in (2, 10, 100, 1000):
+            *_, update = build(args.script, task, num_target_samples=m, buffer_size=10_000)
+            record("cost", f"update, {task}", f"m_target {m}", median_ms(update, 15), "ms")
+        for m in (2, 10, 100, 1000, 10_000):
+            *_, action, _ = build(args.script, task, num_greedy_samples=m, buffer_size=10_000)
+            record("cost", f"action, {task}", f"m_greedy {m}", median_ms(action, 50), "ms")
+
+
+# ---- memory
+
+
+def measure_memory(args, record):
+    module = load(args.script)
+    memory = module.ReplayMemory(module.Args(cuda=False), *SIZES["walker-walk"], torch.device("cpu"))
+    tensors = [value for value in vars(memory).values() if torch.is_tensor(value)]
+    storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+    record("memory", "replay memory of 1e6 walker-walk transitions", "", sum(storages.values()) / 1e6, "MB")
+
+
+def measure_resident(args, record):
+    """Resident memory of a run after 1e5 and 1e6 steps. Its replay memory is full by then, and its updates are few."""
+    with tempfile.TemporaryDirectory() as folder:
+        flags = ["--env-id", args.env_id, "--total-timesteps", "1000000", "--buffer-size", "50000"]
+        flags += ["--train-frequency", "100", "--num-greedy-samples", "10", "--num-target-samples", "10", *PLAIN]
+        run = subprocess.Popen([sys.executable, str(args.script), *flags], cwd=folder, stdout=subprocess.DEVNULL)
+        process, marks = psutil.Process(run.pid), [100_000, 1_000_000]
+        while run.poll() is None and marks:
+            time.sleep(1)
+            for path in pathlib.Path(folder).glob("runs/*/episodes.csv"):
+                lines = path.read_text().splitlines()
+                if len(lines) > 1 and int(lines[-1].split(",")[0]) >= min(marks[0], 999_000):
+                    value = process.memory_info().rss / 1e6
+                    record("memory", "resident", f"after {marks.pop(0)} steps", value, "MB")
+        run.wait()
+
+
+# ---- tables
+
+
+def print_table(rows):
+    series = {}
+    for part, what, variant, value, unit in rows:
+        series.setdefault((part, what, variant, unit), []).append(float(value))
+    print(f"{'what':<46}{'variant':<22}{'median':>10}{'min':>10}{'max':>10}  unit")
+    for (_, what, variant, unit), values in series.items():
+        numbers = [f"{number:>10.4g}" for number in (statistics.median(values), min(values), max(values))]
+        print(f"{what:<46}{variant:<22}{''.join(numbers)}  {unit}")
+
+
+PARTS = {
+    "loop": measure_loop,
+    "parts": measure_parts,
+    "cost": measure_cost,
+    "memory": measure_memory,
+    "resident": measure_resident,
+}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", choices=[*PARTS, []], default=[], help="all but resident if none is named")
     parser.add_argument("--env-id", default="dm_control/walker-walk-v0")
-    parser.add_argument("--total-timesteps", type=int, default=8000)
     parser.add_argument("--script", default="qmle_continuous.py")
-    parser.add_argument(
-        "--script-args", nargs=argparse.REMAINDER, default=[], help="all that follows goes to the script"
-    )
+    parser.add_argument("--total-timesteps", type=int, default=12_000 if torch.cuda.is_available() else 6000)
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--against", help="path of another version of the script, run with --against-flags")
+    parser.add_argument("--against-flags", nargs="*", default=[])
+    parser.add_argument("--out", help="CSV file; default benchmark/results/speed/<cpu or cuda>.csv")
     args = parser.parse_args()
-    script = pathlib.Path(__file__).resolve().parent.parent / args.script
-    domain, task = args.env_id.removeprefix("dm_control/").removesuffix("-v0").split("-")
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu"
-    print(f"{args.env_id} {args.script} {' '.join(args.script_args)}")
-    print(f"{device}, {os.cpu_count()} cores, torch {torch.__version__}")
-    raw, wrapped = [], []
-    for repetition in range(2):
-        raw += [raw_speed(domain, task, 2000) for _ in range(3)]
-        wrapped += [wrapped_speed(args.env_id, 2000) for _ in range(3)]
-        if repetition == 0:
-            loop = loop_speeds(script, args.env_id, args.total_timesteps, args.script_args)
-    print(f"{'what':<34}{'steps/s: median':>16}{'min':>8}{'max':>8}{'share of dm_control':>21}")
-    for name, speeds in (("dm_control alone", raw), ("gymnasium, flattened", wrapped), ("training loop", loop)):
-        share = np.median(speeds) / np.median(raw)
-        print(f"{name:<34}{np.median(speeds):>16.0f}{min(speeds):>8.0f}{max(speeds):>8.0f}{share:>21.3f}")
+    args.script = ROOT / args.script
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
+    out = pathlib.Path(args.out or ROOT / "benchmark" / "results" / "speed" / f"{kind}.csv")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    device = torch.cuda.get_device_name() if kind == "cuda" else platform.processor() or "cpu"
+    print(f"{args.script.name}, {device}, {os.cpu_count()} CPU cores, torch {torch.__version__}", flush=True)
+    rows = []
+
+    def record(*row):
+        rows.append(row)
+        print(*row, file=sys.stderr, flush=True)
+
+    for part in args.what or [name for name in PARTS if name != "resident"]:
+        PARTS[part](args, record)
+        with out.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("part", "what", "variant", "value", "unit"))
+            writer.writerows((*row[:3], f"{row[3]:.6g}", row[4]) for row in rows)
+    print_table(rows)

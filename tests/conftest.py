@@ -18,7 +18,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def run_script(tmp_path, monkeypatch):
     """run_script("qmle_continuous", "--seed 1 ...") runs the script as __main__ in this process, in an empty folder.
 
-    Compiling takes longer than the runs here, so it is off unless the flags say --compile. Returns the script's global variables at its end. A refusal raises SystemExit, whose code is the printed line.
+    Compiling takes longer than the runs here, so it is off unless the flags say --compile. Returns the script's global
+    variables at its end. A refusal raises SystemExit, whose code is the printed line.
     """
     monkeypatch.chdir(tmp_path)
 
