@@ -434,7 +434,10 @@ def argmax_action(q_network, features, actions, bfloat16=False):
 
     index is its place in the set.
     """
-    index = q_network.q_values(features, actions, bfloat16).argmax(1)
+    # On a CPU some states at a time, so that what is computed for them stays in its cache.
+    num = 32 if features.device.type == "cpu" else len(features)
+    parts = zip(features.split(num), actions.split(num), strict=True)
+    index = torch.cat([q_network.q_values(*part, bfloat16) for part in parts]).argmax(1)
     return actions[torch.arange(len(actions), device=actions.device), index], index
 
 

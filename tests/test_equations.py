@@ -186,7 +186,7 @@ def test_sampled_argmax_converges_to_the_true_one_of_a_non_separable_q(low, high
     gaps, distances = [], []
     for m in (10, 100, 1000, 100_000):
         actions = script.sample_uniform(16, m, 2, "cpu")
-        a_max, _ = script.argmax_action(network, None, actions)
+        a_max, _ = script.argmax_action(network, torch.zeros(16, 1), actions)
         gaps.append(-q_values(None, a_max).mean().item())
         scaled = np.stack([script.to_env_action(a, space) for a in a_max.numpy()])
         distances.append(np.abs((scaled - target) / (np.array(high) - np.array(low))).mean())
