@@ -433,9 +433,7 @@ def set_up_torch(args, device):
         has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
         has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        if (
-            platform.libc_ver()[0] == "glibc"
-        ):  # keep freed memory: to get it from the system again takes longer than to use it
+        if platform.libc_ver()[0] == "glibc":  # keep freed memory, since to get it anew from the system takes long
             for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
                 ctypes.CDLL(None).mallopt(parameter, 2**30)
     args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16

@@ -14,6 +14,7 @@ Parts of it:
     cost    milliseconds of an update against m_target and of an action against m_greedy, for walker-walk (A = 6) and
             dog-walk (A = 38)
     memory  bytes of the replay memory
+    precision  (with --model) what choosing in bfloat16 costs in Q, for a model.pt of qmle_continuous.py
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
 Everything is written to benchmark/results/speed/<cpu or cuda>.csv: part, what, variant, value, unit, a line each time.
@@ -241,6 +242,41 @@ def measure_resident(args, record):
         run.wait()
 
 
+# ---- precision
+
+
+def measure_precision(args, record):
+    """What choosing in bfloat16 costs in Q, for a trained network and the states that it visits in 1000 steps."""
+    module = load(ROOT / "qmle_continuous.py")
+    saved = torch.load(args.model, map_location="cpu", weights_only=True)
+    script_args = module.Args(**saved["args"])
+    network = module.QNetwork(saved["obs_size"], saved["action_size"], script_args.num_bins)
+    network.load_state_dict(saved["q_network"])
+    env = module.make_env(script_args.env_id)
+    script_args.mixed_precision = False
+    policy = module.make_policy(network, saved["obs_size"], saved["action_size"], script_args)
+    torch.manual_seed(0)
+    obs, visited = env.reset(seed=0)[0], []
+    for _ in range(1000):
+        visited.append(obs)
+        obs, _, terminated, truncated, _ = env.step(module.to_env_action(policy(obs), env.action_space))
+        if terminated or truncated:
+            obs = env.reset()[0]
+    with torch.no_grad():
+        features = network.obs_stream(torch.from_numpy(np.stack(visited).astype(np.float32)))
+        for name, num in (("m_target", script_args.num_target_samples), ("m_greedy", script_args.num_greedy_samples)):
+            sets = module.sample_actions(network, features, num, script_args)
+            q = network.q_values(features, sets)
+            index = module.argmax_action(network, features, sets, bfloat16=True)[1]
+            lost = q.amax(1) - q.gather(1, index.unsqueeze(1)).squeeze(1)
+            record("precision", "states with another choice", name, (lost > 0).float().mean().item(), "")
+            for quantile in (0.5, 0.9, 0.99, 1.0):
+                value = lost.quantile(quantile).item()
+                record("precision", f"Q lost to bfloat16, quantile {quantile:g}", name, value, "")
+            record("precision", "Q of the best action, mean", name, q.amax(1).mean().item(), "")
+            record("precision", "s.d. of Q within a search set, mean", name, q.std(1).mean().item(), "")
+
+
 # ---- tables
 
 
@@ -255,6 +291,7 @@ def print_table(rows):
 
 
 PARTS = {
+    "precision": measure_precision,
     "loop": measure_loop,
     "parts": measure_parts,
     "cost": measure_cost,
@@ -264,13 +301,16 @@ PARTS = {
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=[*PARTS, []], default=[], help="all but resident if none is named")
+    parser.add_argument(
+        "what", nargs="*", choices=[*PARTS, []], default=[], help="all that need nothing else if none is named"
+    )
     parser.add_argument("--env-id", default="dm_control/walker-walk-v0")
     parser.add_argument("--script", default="qmle_continuous.py")
     parser.add_argument("--total-timesteps", type=int, default=12_000 if torch.cuda.is_available() else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--against", help="path of another version of the script, run with --against-flags")
     parser.add_argument("--against-flags", nargs="*", default=[])
+    parser.add_argument("--model", help="a model.pt, for precision")
     parser.add_argument("--out", help="CSV file; default benchmark/results/speed/<cpu or cuda>.csv")
     args = parser.parse_args()
     args.script = ROOT / args.script
@@ -285,7 +325,7 @@ if __name__ == "__main__":
         rows.append(row)
         print(*row, file=sys.stderr, flush=True)
 
-    for part in args.what or [name for name in PARTS if name != "resident"]:
+    for part in args.what or ["loop", "parts", "cost", "memory"]:
         PARTS[part](args, record)
         with out.open("w", newline="") as file:
             writer = csv.writer(file)

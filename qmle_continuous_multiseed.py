@@ -1,0 +1,964 @@
+# /// script
+# requires-python = ">=3.11,<3.13"
+# dependencies = [
+#     "dm_control==1.0.50",
+#     "gymnasium==1.4.0",
+#     "moviepy==2.2.1",
+#     "mujoco==3.17.0",
+#     "numpy==2.4.6",
+#     "packaging==26.3",
+#     "psutil==7.2.2",
+#     "shimmy==2.0.1",
+#     "tensorboard==2.21.0",
+#     "torch==2.13.0",
+#     "tqdm==4.70.1",
+#     "tyro==1.0.17",
+#     "wandb==0.31.0",
+# ]
+# ///
+"""Many seeds of qmle_continuous.py at once: S independent agents in one process, batched on one GPU.
+
+    python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16
+    python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --seed 17 --num-seeds 8
+
+Each agent is the algorithm of qmle_continuous.py, with its own weights, memory, environment, random choices and run
+directory; the functions from the networks to the losses are the same text. torch.vmap runs them for all seeds at once:
+parameters and memories have a leading seed dimension that those functions do not see. The environments step in worker
+processes (or, with --env-backend envpool, in EnvPool's threads). Seed k here is not bit for bit the run of
+qmle_continuous.py --seed k: weights and environment start the same, but all seeds draw their search sets from one
+random stream of the device.
+
+Shapes in the comments: S seeds, B batch of states, N action samples per state, A action dimensions, K bins per
+dimension; in functions that are made for one seed the S is absent. Actions are in [-1, 1]; `to_env_action` scales them.
+"""
+
+import atexit
+import ctypes
+import dataclasses
+import datetime
+import difflib
+import functools
+import json
+import math
+import multiprocessing
+import os
+import pathlib
+import platform
+import re
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from fractions import Fraction
+from importlib import metadata
+
+# dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    video = {"--capture-video", "--capture_video"} & set(sys.argv)
+    os.environ.setdefault("MUJOCO_GL", "egl" if video else "disabled")
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import shimmy
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import tyro
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+gym.register_envs(shimmy)  # the dm_control/* environments
+warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # what PyTorch says to itself when it compiles
+
+
+@dataclasses.dataclass
+class Args:
+    """In brackets where a default comes from: paper (Table 1), released code (of the paper's authors), ours."""
+
+    env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a finite Box action space
+    seed: int = 1  # the first seed: of its networks, its exploration and its environment [ours]
+    num_seeds: int = 16  # S: independent agents, of the seeds seed, seed + 1, ... [ours]
+    env_backend: str = "gymnasium"  # "envpool": its DM Control suite, which has a MuJoCo of its own [ours]
+    num_workers: int = 0  # processes for the environments; 0: one a seed, as far as there are cores [ours]
+    total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
+    learning_rate: float = 5e-4  # Adam step size of all networks [paper]
+    buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
+    gamma: float = 0.99  # discount factor per environment step [paper]
+    batch_size: int = 256  # transitions per update [paper]
+    learning_starts: int = 1000  # environment steps stored before the first update [paper]
+    train_frequency: int = 10  # environment steps per update [paper]
+    target_network_frequency: int = 200  # environment steps per target copy [released code; paper: 2000]
+    exploration_epsilon: float = 0.1  # probability of a uniformly random action while training [paper]
+    num_target_samples: int = 100  # m_target: search set size in the TD target, without the stored action [paper]
+    num_greedy_samples: int = 1000  # m_greedy: search set size when acting [paper]
+    uniform_ratio: float = 0.9  # rho_0: share of the search set drawn uniformly [paper]
+    delta_ratio: float = 0.01  # rho_1: share drawn from the delta predictor [paper]
+    categorical_ratio: float = 0.09  # rho_2: share drawn from the factored categorical predictor [paper]
+    uniform_grid_fraction: float = 0.0  # share of the uniform samples on the grid of bins [paper; released code: 0.5]
+    num_bins: int = 3  # K: evenly spaced points per action dimension, bounds included; 3 is bang-off-bang [paper]
+    delta_noise_std: float = 0.1  # s.d. of delta samples after the first, in half-ranges [released code]
+    priority_exponent: float = 0.6  # alpha of prioritized replay; 0 draws uniformly [paper]
+    importance_exponent: float = 0.2  # beta of prioritized replay, constant [paper]
+    predictor_target: str = "fresh"  # predictors learn the a_max just found; "stored": the one before [paper]
+    discrete_until: int = 0  # all actions stay on the grid of bins up to this environment step (Figure 12) [ours]
+    eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
+    eval_episodes: int = 10  # episodes per evaluation [ours]
+    save_model: bool = False  # write model.pt into each run directory at the end, for qmle_continuous.py
+    cuda: bool = True  # train on a CUDA device if there is one
+    compile: bool = True  # torch.compile the heavy functions; pays after some thousand steps
+    cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
+    mixed_precision: bool = True  # with --compile, where it is faster: search sets in bfloat16, the rest in TF32
+    torch_deterministic: bool = False  # only kernels that PyTorch calls deterministic, which are slower on CUDA
+
+
+def sample_ratios(args):
+    """rho_0, rho_1, rho_2 of the search set: uniform, delta, categorical."""
+    return args.uniform_ratio, args.delta_ratio, args.categorical_ratio
+
+
+def check_args(args):
+    """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
+    limits = dict(
+        seed=(0, 2**31), num_seeds=(1, 10**4), num_workers=(0, 10**4), total_timesteps=(1, 10**12),
+        learning_rate=(1e-12, 1.0), buffer_size=(1, 10**12),
+        gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
+        target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_target_samples=(1, 10**7),
+        num_greedy_samples=(1, 10**7), uniform_ratio=(0, 1), delta_ratio=(0, 1), categorical_ratio=(0, 1),
+        uniform_grid_fraction=(0, 1), num_bins=(2, 10**4), delta_noise_std=(0, 2), priority_exponent=(0, 1),
+        importance_exponent=(0, 1), discrete_until=(0, 10**12), eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
+    )  # fmt: skip
+    for name, (low, high) in limits.items():
+        if not low <= getattr(args, name) <= high:  # NaN fails too
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
+    ratios = sample_ratios(args)
+    if abs(sum(ratios) - 1) > 1e-6:
+        flags = "--uniform-ratio, --delta-ratio and --categorical-ratio"
+        raise ValueError(f"{flags} are {ratios} and sum to {sum(ratios):g}, expected a sum of 1")
+    if args.predictor_target not in ("fresh", "stored"):
+        raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
+    most = min(args.total_timesteps, args.buffer_size)
+    if max(args.learning_starts, args.train_frequency) > most:
+        flags = f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}"
+        raise ValueError(f"{flags}, expected no more than --total-timesteps and --buffer-size ({most})")
+    if args.env_backend not in ("gymnasium", "envpool"):
+        raise ValueError(f"--env-backend is {args.env_backend!r}, expected 'gymnasium' or 'envpool'")
+
+
+def make_env(env_id):
+    """Makes an environment with flat observations.
+
+    Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
+    """
+    try:
+        env = gym.make(env_id)
+    except Exception as error:  # environments raise what they like
+        close = [name for name in difflib.get_close_matches(env_id, gym.registry, n=4, cutoff=0.4) if name != env_id]
+        reason = str(error).partition("\n")[0]
+        known = f"registered ids close to it: {', '.join(close) or 'none'}"
+        raise ValueError(f"--env-id {env_id!r} cannot be made ({reason}); {known}") from None
+    space = env.action_space
+    if isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
+        raise ValueError(
+            f"--env-id {env_id!r} has the action space {space}, expected a Box; use qmle_discrete.py for it"
+        )
+    if not isinstance(space, gym.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
+        raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected a Box of floats")
+    if not (np.abs([space.low, space.high]) < 1e6).all():  # dm_control's lqr says "unbounded" with +-1e10
+        raise ValueError(
+            f"--env-id {env_id!r} has the unbounded action space {space}, expected bounds below 1e6;"
+            " no script here serves it: give it bounds in make_env, with gymnasium.wrappers.TransformAction"
+        )
+    obs_space = env.observation_space
+    for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
+        image = part.dtype == np.uint8 or (part.shape or ())[2:] in ((1,), (3,), (4,))
+        flat = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)  # or one-hot
+        if not isinstance(part, flat) or image:
+            raise ValueError(
+                f"--env-id {env_id!r} has {part} in its observation space, expected numbers or a flat Dict of numbers;"
+                " for images and nested observations write another observation stream (make_env, QNetwork)"
+            )
+    return gym.wrappers.FlattenObservation(env)
+
+
+def check_memory(args, obs_size, action_size, device):
+    """Raises ValueError where the memories and the search sets of all seeds would not fit into what is free."""
+    replay = args.buffer_size * (2 * obs_size + 2 * action_size + 5) * 4  # the fields of ReplayMemory, per seed
+    search = args.batch_size * (args.num_target_samples + 1) * 256 * 16  # about what one update holds, per seed
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    if args.num_seeds * (replay + search) > free:
+        raise ValueError(
+            f"--num-seeds is {args.num_seeds}: with --buffer-size {args.buffer_size} each needs {replay / 2**30:.2f}"
+            f" GiB of memory and {search / 2**30:.2f} GiB to search, and {device} has {free / 2**30:.2f} GiB free,"
+            f" expected at most {int(free / (replay + search))}"
+        )
+
+
+def describe_run(args, device):
+    """What config.json records: all flags, versions, the commit of the folder this script lies in, the device."""
+    names = ("torch", "gymnasium", "dm_control", "mujoco", "shimmy", "numpy")
+    script = pathlib.Path(__file__).resolve()
+    git = ["git", "-C", str(script.parent)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        if subprocess.run([*git, "status", "--porcelain", "--", script.name], capture_output=True, text=True).stdout:
+            commit += ", the script is not as committed there"
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    return {
+        "command": sys.argv,
+        "args": dataclasses.asdict(args),
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
+        "commit": commit,
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
+    }
+
+
+def finite(name, value, global_step):
+    """value as float32, if it is finite there; otherwise ends the run with one line. Everything logged before stays."""
+    value = np.asarray(value, dtype=np.float32)  # of too large a number this makes infinity
+    if not np.isfinite(value).all():
+        sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
+    return value
+
+
+def to_env_action(action, space):
+    """Scales an action of shape (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
+    action = space.low + (action.reshape(space.shape).astype(np.float64) + 1) / 2 * (space.high - space.low)
+    return np.minimum(np.maximum(action, space.low), space.high).astype(space.dtype)
+
+
+class ResidualBlock(nn.Module):
+    """x + Linear(ReLU(Linear(x))), the width unchanged (B.1; the inside as in the released code)."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.linear1 = nn.Linear(width, width)
+        self.linear2 = nn.Linear(width, width)
+
+    def forward(self, x):
+        return x + self.linear2(F.relu(self.linear1(x)))
+
+
+class QNetwork(nn.Module):
+    """Action-in Q network and the two argmax predictors (B.1, Figure 4).
+
+    They are one module so that one optimizer and one target copy cover all of them, as in Algorithm 1.
+    """
+
+    def __init__(self, obs_size, action_size, num_bins):
+        super().__init__()
+        self.obs_stream = nn.Sequential(nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU())
+        self.action_stream = nn.Sequential(nn.Linear(action_size, 128), nn.LayerNorm(128), nn.ELU())
+        self.joint_block = ResidualBlock(256)
+        self.joint_norm = nn.Sequential(nn.LayerNorm(256), nn.ELU())
+        self.joint_output = nn.Linear(256, 1)
+        self.delta_predictor = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, action_size), nn.Tanh())
+        self.categorical_predictor = nn.Sequential(
+            nn.Linear(128, 128),
+            nn.ReLU(),
+            nn.Linear(128, action_size * num_bins),
+            nn.Unflatten(-1, (action_size, num_bins)),  # logits, one softmax per action dimension
+        )
+
+    def q_values(self, features, actions, bfloat16=False):
+        """Q(s, a) of many actions per state: features (B, 128) of obs_stream, actions (B, N, A) -> (B, N).
+
+        With bfloat16 all but the last two layers compute in it; Q itself would be rounded to two or three digits.
+        """
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
+            action_features = self.action_stream(actions)  # (B, N, 128)
+            # joint_block on concat(features, action_features). Its first layer is linear, so the half that reads the
+            # observation is computed once per state and added to all N action halves: half of its work is saved.
+            obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)  # (256, 128) each
+            obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+            hidden = F.relu(obs_half.unsqueeze(1) + F.linear(action_features, action_weight))  # (B, N, 256)
+            joint = torch.cat([features.unsqueeze(1).expand_as(action_features), action_features], dim=-1)
+            joint = joint + self.joint_block.linear2(hidden)  # (B, N, 256)
+        # joint_output, written as a sum because no intermediate result has to be stored for it when it is compiled.
+        return (self.joint_norm(joint.float()) * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
+
+
+class ReplayMemory:
+    """Prioritized replay (Schaul et al. 2016) of S agents, as in qmle_continuous.py with a leading seed dimension.
+
+    Each seed draws from its own transitions by its own priorities. All store their transitions at the same time.
+    """
+
+    def __init__(self, args, obs_size, action_size, device):
+        self.capacity = capacity = args.buffer_size
+        self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
+        # A transition is one row: obs, next_obs, actions, a_max, rewards, terminated. The fields are views of rows.
+        self.sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
+        self.rows = torch.zeros(args.num_seeds, capacity, sum(self.sizes), device=device)
+        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(self.sizes, dim=2)
+        self.rewards, self.terminated = (field.squeeze(2) for field in scalars)
+        self.position = torch.zeros((), dtype=torch.int64, device=device)  # the row that is written next
+        # What has not been stored yet is on the host.
+        self.staged = np.zeros((args.num_seeds, args.train_frequency, sum(self.sizes)), dtype=np.float32)
+        self.num_staged = 0
+        self.arrived = torch.zeros(self.staged.shape, device=device)
+        self.store = fast(args, self._store)
+        self.seeds = torch.arange(args.num_seeds, device=device).unsqueeze(1)  # (S, 1), picks each seed's own rows
+
+        self.block_size = math.isqrt(capacity - 1) + 1
+        num_blocks = -(-capacity // self.block_size)
+        # 0 where nothing is stored
+        self.priorities = torch.zeros(args.num_seeds, num_blocks, self.block_size, device=device)
+        self.block_sums = torch.zeros(args.num_seeds, num_blocks, dtype=torch.float64, device=device)
+        self.block_mins = torch.full((args.num_seeds, num_blocks), math.inf, device=device)
+        self.max_priority = torch.ones(args.num_seeds, 1, device=device)
+        self.draws = torch.zeros(args.num_seeds, capacity, dtype=torch.int64, device=device)
+
+    def add(self, obs, actions, rewards, next_obs, terminated):
+        """Takes one transition of each seed: arrays (S, obs_size), (S, A) and (S,), with a_max <- action.
+
+        Every train_frequency transitions are stored together, over the oldest rows.
+        """
+        scalars = np.stack([rewards, terminated], axis=1)
+        self.staged[:, self.num_staged] = np.concatenate([obs, next_obs, actions, actions, scalars], axis=1)
+        self.num_staged += 1
+        if self.num_staged == self.staged.shape[1]:
+            self.arrived.copy_(torch.from_numpy(self.staged))
+            self.store()
+            self.num_staged = 0
+
+    def _store(self):
+        indices = self.position + torch.arange(self.arrived.shape[1], device=self.rows.device)
+        indices = (indices % self.capacity).expand(len(self.rows), -1)  # (S, train_frequency), the same for all seeds
+        self.rows[self.seeds, indices] = self.arrived
+        self.priorities.flatten(1).scatter_(1, indices, self.max_priority.expand_as(indices))
+        self._sum_blocks(indices // self.block_size)
+        self.position.add_(self.arrived.shape[1]).remainder_(self.capacity)
+
+    def sample(self, batch_size):
+        """Draws rows with replacement: indices (S, B) and importance weights (S, B), at most 1 over a seed's memory."""
+        sums = self.block_sums.cumsum(1)  # (S, number of blocks)
+        # Draws just under the totals, so that rounding never reaches an empty row; the clamps are for NaN priorities,
+        # which the loop reports when it reads the losses.
+        u = torch.rand(len(sums), batch_size, dtype=torch.float64, device=sums.device)
+        mass = u * sums[:, -1:] * (1 - 1e-12)
+        block = torch.searchsorted(sums, mass, right=True).clamp(max=sums.shape[1] - 1)
+        within = self.priorities[self.seeds, block].cumsum(2, dtype=torch.float64)  # (S, B, block_size)
+        mass = mass - (sums.gather(1, block) - self.block_sums.gather(1, block))
+        mass = torch.minimum(mass, within[:, :, -1] * (1 - 1e-12))
+        offset = torch.searchsorted(within, mass.unsqueeze(2), right=True).squeeze(2)
+        indices = (block * self.block_size + offset).clamp(max=self.capacity - 1)
+        # (M * P(i))^-beta over its maximum, which belongs to the smallest priority; M and the total cancel.
+        smallest = self.block_mins.amin(1, keepdim=True)
+        weights = (self.priorities.flatten(1).gather(1, indices) / smallest) ** -self.importance_exponent
+        return indices, weights
+
+    def remember(self, indices, a_max, td_errors):
+        """Writes a_max (S, B, A) and the p_i that follow from the TD errors (S, B) into the rows (S, B)."""
+        # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
+        draws = torch.arange(indices.shape[1], device=indices.device).expand_as(indices)
+        draws = self.draws.scatter_(1, indices, -1).scatter_reduce_(1, indices, draws, "amax").gather(1, indices)
+        self.a_max[self.seeds, indices] = a_max[self.seeds, draws]
+        priorities = (td_errors.gather(1, draws).abs() + 1e-6) ** self.priority_exponent
+        torch.maximum(self.max_priority, priorities.amax(1, keepdim=True), out=self.max_priority)
+        self.priorities.flatten(1).scatter_(1, indices, priorities)
+        self._sum_blocks(indices // self.block_size)
+
+    def _sum_blocks(self, blocks):
+        rows = self.priorities[self.seeds, blocks]  # (S, number of blocks, block_size)
+        self.block_sums.scatter_(1, blocks, rows.sum(2, dtype=torch.float64))
+        self.block_mins.scatter_(1, blocks, torch.where(rows > 0, rows, math.inf).amin(2))
+
+
+@torch.compiler.assume_constant_result  # so that a compiler need not read it
+def split_budget(num_samples, ratios):
+    """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> (1, 1, 0).
+
+    Exact fractions of the decimals as written: with floats, 0.29 * 100 would count as 28.999999999999996.
+    """
+    ratios = [Fraction(str(ratio)) for ratio in ratios]
+    shares = [num_samples * ratio / sum(ratios) for ratio in ratios]
+    counts = [math.floor(share) for share in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
+    for i in by_remainder[: num_samples - sum(counts)]:
+        counts[i] += 1
+    return tuple(counts)
+
+
+def nearest_bin(actions, num_bins):
+    """Index of the grid point nearest to each coordinate: (...) in [-1, 1] -> (...) in 0..K-1."""
+    return ((actions + 1) / 2 * (num_bins - 1)).round().long()
+
+
+def bin_value(bins, num_bins):
+    """Coordinate of each grid point, K of them evenly spaced from -1 to 1: (...) in 0..K-1 -> (...) in [-1, 1]."""
+    return bins * (2 / (num_bins - 1)) - 1
+
+
+def sample_uniform(batch_size, num_samples, action_size, device, num_bins=None):
+    """Uniform samples (B, N, A) of the action space, or of its grid of bins if num_bins is given."""
+    if num_bins:
+        return bin_value(torch.randint(num_bins, (batch_size, num_samples, action_size), device=device), num_bins)
+    return torch.rand(batch_size, num_samples, action_size, device=device) * 2 - 1
+
+
+def sample_delta(mode, num_samples, noise_std):
+    """Samples of the delta predictor: its output mode (B, A) itself, then Gaussian perturbations of it: (B, N, A)."""
+    mode = mode.unsqueeze(1)  # (B, 1, A)
+    noise = torch.randn(mode.shape[0], max(num_samples - 1, 0), mode.shape[2], device=mode.device) * noise_std
+    return torch.cat([mode[:, :num_samples], (mode + noise).clamp(-1, 1)], dim=1)
+
+
+def sample_categorical(logits, num_samples):
+    """Independent draws per dimension of the categorical predictor, logits (B, A, K), by inverse c.d.f.: (B, N, A)."""
+    cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
+    u = torch.rand(logits.shape[0], num_samples, logits.shape[1], 1, device=logits.device)
+    return bin_value((u >= cdf).sum(-1), logits.shape[-1])
+
+
+def sample_actions(q_network, features, num_samples, args, on_grid=False):
+    """The search set without the stored action (Eq. 21): features (B, 128) -> (B, num_samples, A).
+
+    Ordered uniform, delta, categorical, as many of each as split_budget says. on_grid: every action is a grid point.
+    """
+    num_uniform, num_delta, num_categorical = split_budget(num_samples, sample_ratios(args))
+    logits = q_network.categorical_predictor(features)  # (B, A, K)
+    batch_size, action_size, num_bins = logits.shape
+    num_grid = num_uniform if on_grid else round(num_uniform * args.uniform_grid_fraction)
+    delta = sample_delta(q_network.delta_predictor(features), num_delta, args.delta_noise_std)
+    return torch.cat(
+        [
+            sample_uniform(batch_size, num_grid, action_size, features.device, num_bins),
+            sample_uniform(batch_size, num_uniform - num_grid, action_size, features.device),
+            bin_value(nearest_bin(delta, num_bins), num_bins) if on_grid else delta,
+            sample_categorical(logits, num_categorical),
+        ],
+        dim=1,
+    )
+
+
+def argmax_action(q_network, features, actions, bfloat16=False):
+    """The best action of a search set (Eq. 17): features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
+
+    index is its place in the set.
+    """
+    # On a CPU some states at a time, so that what is computed for them stays in its cache.
+    num = 32 if features.device.type == "cpu" else len(features)
+    parts = zip(features.split(num), actions.split(num), strict=True)
+    index = torch.cat([q_network.q_values(*part, bfloat16) for part in parts]).argmax(1)
+    return actions[torch.arange(len(actions), device=actions.device), index], index
+
+
+@torch.no_grad()
+def greedy_action(q_network, obs, args, on_grid=False):
+    """The argmax action (A,) of the online networks for one observation (obs_size,)."""
+    features = q_network.obs_stream(obs.unsqueeze(0))
+    actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
+    bfloat16 = (
+        args.mixed_precision and obs.device.type == "cpu"
+    )  # for one state the casts cost a GPU more than they save
+    return argmax_action(q_network, features, actions, bfloat16)[0].squeeze(0)
+
+
+def td_target(rewards, terminated, next_values, gamma):
+    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination, so truncated episodes bootstrap."""
+    return rewards + gamma * (1 - terminated) * next_values
+
+
+def q_loss(weights, td_errors):
+    """Squared TD error under the importance weights of the replay memory. Both (B,) -> ()."""
+    return (weights * td_errors**2).mean()
+
+
+def argmax_predictor_loss(mode, logits, a_max):
+    """Negative log-likelihoods of a_max (B, A) under both predictors, averaged over batch and dimensions (Eq. 11).
+
+    Delta: a Gaussian of fixed variance around mode (B, A), so the mean squared error. Categorical: cross-entropy of
+    logits (B, A, K) against the bin nearest to a_max. Returns the two losses, ().
+    """
+    categorical_loss = F.cross_entropy(logits.flatten(0, 1), nearest_bin(a_max, logits.shape[-1]).flatten())
+    return F.mse_loss(mode, a_max), categorical_loss
+
+
+def training_loss(q_network, target_network, batch, weights, args, on_grid=False):
+    """The loss of Algorithm 1 on a batch of rows of the replay memory and their importance weights (B,).
+
+    Returns the loss (), what the memory is to remember, a_max (B, A) and TD errors (B,), and metrics, () each.
+    """
+    obs, next_obs, actions, stored, rewards, terminated = batch
+
+    # Search set at s' from the *target* predictors, judged by the *target* Q. The two values that count are computed
+    # again, in float32 and without the other actions: those of a_max (Eq. 18) and of the stored action.
+    with torch.no_grad():
+        features = target_network.obs_stream(next_obs)
+        searched = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
+        searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
+        a_max, best = argmax_action(target_network, features, searched, args.mixed_precision)
+        next_q = target_network.q_values(features, torch.stack([a_max, stored], dim=1))  # (B, 2)
+        target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_q[:, 0], args.gamma)
+        # No gradient reaches the observation stream from the predictors' losses (Figure 4, dashed lines).
+        next_features = q_network.obs_stream(next_obs)
+
+    q = q_network.q_values(q_network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
+    td_errors = target - q
+    td_loss = q_loss(weights, td_errors)
+    delta_loss, categorical_loss = argmax_predictor_loss(
+        q_network.delta_predictor(next_features),
+        q_network.categorical_predictor(next_features),
+        stored if args.predictor_target == "stored" else a_max,
+    )
+    metrics = {
+        "losses/td_loss": td_loss.detach(),
+        "losses/delta_loss": delta_loss.detach(),
+        "losses/categorical_loss": categorical_loss.detach(),
+        "losses/q_values": q.detach().mean(),
+        "argmax/refresh_gain": (next_q[:, 0] - next_q[:, 1]).mean(),
+    }
+    # Which part of the search set the best action came from: the parts lie one after the other along N.
+    num_uniform, num_delta, _ = split_budget(args.num_target_samples, sample_ratios(args))
+    part = (best >= num_uniform).int() + (best >= num_uniform + num_delta) + (best >= args.num_target_samples)
+    for i, name in enumerate(("uniform", "delta", "categorical", "stored")):
+        metrics[f"argmax/share_{name}"] = (part == i).float().mean()
+    return td_loss + delta_loss + categorical_loss, a_max, td_errors.detach(), metrics
+
+
+class Call(nn.Module):
+    """function(*networks, *inputs) as a module, in the form in which torch.func can exchange the parameters."""
+
+    def __init__(self, function, networks):
+        super().__init__()
+        self.function, self.networks = function, nn.ModuleList(networks)
+
+    def forward(self, *inputs):
+        return self.function(*self.networks, *inputs)
+
+
+def for_all_seeds(function, *networks):
+    """function(*networks, *inputs), made for one seed, as a function of all seeds.
+
+    That takes a list with the parameters of each network, as dicts of tensors (S, ...), and inputs with a leading S; so
+    are its outputs. The networks serve as templates; their own weights play no part.
+    """
+    call = Call(function, networks)
+
+    def for_one_seed(parameters, *inputs):
+        named = {f"networks.{i}.{name}": value for i, p in enumerate(parameters) for name, value in p.items()}
+        return torch.func.functional_call(call, named, inputs)
+
+    return torch.vmap(for_one_seed, randomness="different")
+
+
+def train_step(parameters, optimizer, memory, training_losses, args):
+    """One update of Algorithm 1 for each seed. parameters: those of the Q networks and those of the target networks.
+
+    Returns metrics (S,) as tensors on the device, so that the host need not wait for them.
+    """
+    indices, weights = memory.sample(args.batch_size)  # (S, B) each
+    batch = memory.rows[memory.seeds, indices].split(memory.sizes, dim=2)
+    loss, a_max, td_errors, metrics = training_losses(parameters, batch, weights)
+    optimizer.zero_grad()
+    loss.sum().backward()  # the gradient of a seed's parameters is that of its own loss
+    optimizer.step()
+    memory.remember(indices, a_max, td_errors)  # the best actions found are written back
+    return metrics
+
+
+def set_up_torch(args, device):
+    """Seed, determinism and precision; switches --mixed-precision off where it would not be faster."""
+    torch.manual_seed(args.seed)
+    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    if device.type == "cuda":
+        has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        if platform.libc_ver()[0] == "glibc":  # keep freed memory, since to get it anew from the system takes long
+            for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+                ctypes.CDLL(None).mallopt(parameter, 2**30)
+    args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
+    torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
+
+
+def compiled(args, function):
+    """function through torch.compile; where that fails, one line says so, and all goes on uncompiled in float32."""
+    fast_function = torch.compile(function, dynamic=False, options={"fallback_random": True})  # draws as without it
+
+    def call(*inputs):
+        if args.compile:
+            try:
+                return fast_function(*inputs)
+            except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
+                args.compile = args.mixed_precision = False
+                torch.set_float32_matmul_precision("highest")
+                reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+                print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
+        return function(*inputs)
+
+    return call
+
+
+class CudaGraph:
+    """Calls function() as usual three times, then records its CUDA kernels and from then on replays the recording.
+
+    That takes the host out of the way: launching hundreds of small kernels costs it more time than they take to run.
+    The recording reads and writes the same tensors each time, so inputs are written in place before a call, and outputs
+    hold until the next one. Random numbers go on as without it.
+    """
+
+    def __init__(self, function):
+        self.function, self.num_warmups, self.graph = function, 0, None
+        self.stream = torch.cuda.Stream()
+
+    def __call__(self):
+        if self.graph is None and self.num_warmups < 3:
+            self.num_warmups += 1
+            self.stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.stream):
+                outputs = self.function()
+            torch.cuda.current_stream().wait_stream(self.stream)
+            return outputs
+        if self.graph is None:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):  # recorded, not run
+                self.outputs = self.function()
+        self.graph.replay()
+        return self.outputs
+
+
+def fast(args, function, *inputs):
+    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA."""
+    call = functools.partial(function, *inputs)
+    return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
+
+
+def make_policy(greedy_actions, parameters, obs_size, action_size, args):
+    """The greedy policies as a function from observations (S, obs_size) to actions (S, A), both NumPy arrays."""
+    device = next(iter(parameters.values())).device
+    pinned = device.type == "cuda"
+    host_obs, host_action = (torch.zeros(args.num_seeds, size, pin_memory=pinned) for size in (obs_size, action_size))
+
+    def search():
+        device_obs = host_obs.to(device, non_blocking=True)
+        host_action.copy_(greedy_actions([parameters], device_obs), non_blocking=True)
+
+    search_fast = fast(args, search)
+
+    def policy(obs):
+        host_obs.numpy()[:] = obs
+        search_fast()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return host_action.numpy().copy()
+
+    return policy
+
+
+def wait_until(ready, check):
+    """Polls until ready() is true, which costs microseconds; calls check() now and then and sleeps in long waits."""
+    num_polls = 0
+    while not ready():
+        num_polls += 1
+        if num_polls % 1000 == 0:
+            check()
+        if num_polls > 20_000:
+            time.sleep(0.001)
+        else:
+            os.sched_yield()
+
+
+def run_worker(args, number, members, arrays, parent):
+    """A worker process: steps the environments of the seeds number members at each turn."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; without it a worker ends
+
+    def check_parent():
+        if os.getppid() != parent:
+            os._exit(0)
+
+    envs = [make_env(args.env_id) for _ in members]
+    turn = 0
+    while True:
+        turn += 1
+        wait_until(lambda: arrays["turn"][0] >= turn, check_parent)  # noqa: B023
+        for env, k in zip(envs, members, strict=True):
+            if arrays["reset"][k] >= 0:
+                arrays["obs"][k] = env.reset(seed=int(arrays["reset"][k]))[0]
+                continue
+            action = to_env_action(arrays["actions"][k], env.action_space)
+            obs, arrays["rewards"][k], arrays["terminated"][k], truncated, _ = env.step(action)
+            arrays["next_obs"][k] = obs
+            arrays["ended"][k] = arrays["terminated"][k] or truncated
+            arrays["obs"][k] = env.reset()[0] if arrays["ended"][k] else obs
+        arrays["done"][number] = turn
+
+
+class GymnasiumEnvs:
+    """One environment per seed, in worker processes that share arrays with this one.
+
+    After reset(seeds) and after each step(actions) of shape (S, A), obs (S, obs_size) is what to act on next; next_obs,
+    rewards, terminated and ended (S, ...) tell of the step, next_obs before an environment that ended was reset.
+    """
+
+    def __init__(self, args, obs_size, action_size):
+        num_workers = min(args.num_workers or os.cpu_count(), args.num_seeds)
+        shapes = dict(
+            obs=(args.num_seeds, obs_size), next_obs=(args.num_seeds, obs_size), actions=(args.num_seeds, action_size),
+            rewards=(args.num_seeds,), terminated=(args.num_seeds,), ended=(args.num_seeds,), reset=(args.num_seeds,),
+            turn=(1,), done=(num_workers,),
+        )  # fmt: skip
+        arrays = {}
+        for name, shape in shapes.items():
+            code = "q" if name in ("reset", "turn", "done") else "f"
+            memory = multiprocessing.RawArray(code, math.prod(shape))
+            arrays[name] = np.frombuffer(memory, np.int64 if code == "q" else np.float32).reshape(shape)
+        self.arrays, self.turn = arrays, 0
+        self.obs, self.next_obs, self.rewards = arrays["obs"], arrays["next_obs"], arrays["rewards"]
+        self.terminated, self.ended = arrays["terminated"], arrays["ended"]
+        self.members = [range(args.num_seeds)[i::num_workers] for i in range(num_workers)]
+        context = multiprocessing.get_context("fork")  # before CUDA, which a fork would not survive, has been started
+        self.workers = [
+            context.Process(target=run_worker, args=(args, i, members, arrays, os.getpid()), daemon=True)
+            for i, members in enumerate(self.members)
+        ]
+        for worker in self.workers:
+            worker.start()
+
+    def _take_turn(self):
+        self.turn += 1
+        self.arrays["turn"][0] = self.turn
+        wait_until(lambda: self.arrays["done"].min() >= self.turn, self._check_workers)
+
+    def _check_workers(self):
+        for worker, members in zip(self.workers, self.members, strict=True):
+            if not worker.is_alive():
+                which = ", ".join(map(str, members))
+                sys.exit(f"error: the worker process of the environments {which} ended with {worker.exitcode}")
+
+    def reset(self, seeds):
+        self.arrays["reset"][:] = seeds
+        self._take_turn()
+        self.arrays["reset"][:] = -1
+
+    def step(self, actions):
+        self.arrays["actions"][:] = actions
+        self._take_turn()
+
+    def close(self):
+        for worker in self.workers:
+            worker.terminate()
+
+
+class EnvPoolEnvs:
+    """The same with EnvPool's DM Control suite, in threads of this process. Its MuJoCo is not that of dm_control."""
+
+    def __init__(self, args, obs_size, action_size):
+        import envpool
+
+        self.envpool, self.args = envpool, args
+        words = re.split("[-_]", args.env_id.removeprefix("dm_control/").removesuffix("-v0"))
+        self.name = "".join(word.capitalize() for word in words) + "-v1"  # walker-walk is WalkerWalk-v1
+        self.space = make_env(args.env_id).action_space
+        self.terminated = np.zeros(args.num_seeds, np.float32)  # the suite only ever truncates
+
+    def _flat(self, obs):
+        parts = [obs[key] for key in sorted(obs)]  # the order of gymnasium's Dict
+        return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1).astype(np.float32)
+
+    def reset(self, seeds):
+        self.envs = self.envpool.make(self.name, env_type="gymnasium", num_envs=len(seeds), seed=int(seeds[0]))
+        self.obs = self._flat(self.envs.reset()[0])
+
+    def step(self, actions):
+        actions = np.stack([to_env_action(action, self.space) for action in actions])
+        obs, rewards, terminated, truncated, _ = self.envs.step(actions)
+        self.next_obs, self.rewards = self._flat(obs), rewards.astype(np.float32)
+        self.ended = terminated | truncated
+        self.obs = self.next_obs.copy()
+        if self.ended.any():
+            numbers = np.flatnonzero(self.ended)
+            self.obs[numbers] = self._flat(self.envs.reset(numbers)[0])
+
+    def close(self):
+        self.envs.close()
+
+
+def evaluate(envs, policy, args, seeds):
+    """Undiscounted returns (S, args.eval_episodes) of greedy episodes: own environments, an own random stream.
+
+    The same seeds give the same initial states at every evaluation.
+    """
+    returns = [[0.0] for _ in seeds]
+    with torch.random.fork_rng(devices=[torch.device("cuda")] if torch.cuda.is_available() else []):
+        torch.manual_seed(seeds[0])
+        envs.reset(seeds)
+        while min(map(len, returns)) <= args.eval_episodes:
+            envs.step(policy(envs.obs))
+            for k, reward in enumerate(envs.rewards):
+                returns[k][-1] += float(reward)
+                if envs.ended[k]:
+                    returns[k].append(0.0)
+    return [episodes[: args.eval_episodes] for episodes in returns]
+
+
+if __name__ == "__main__":
+    args = tyro.cli(Args)
+    device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
+    try:
+        check_args(args)
+        env = make_env(args.env_id)
+        obs_size, action_size = math.prod(env.observation_space.shape), math.prod(env.action_space.shape)
+        env.close()
+        make_envs = GymnasiumEnvs
+        if args.env_backend == "envpool":
+            import envpool  # noqa: F401
+
+            make_envs = EnvPoolEnvs
+    except (ValueError, ImportError) as error:
+        sys.exit(f"error: {error}")
+    seeds = np.arange(args.seed, args.seed + args.num_seeds)
+    envs = make_envs(args, obs_size, action_size)
+    eval_envs = make_envs(args, obs_size, action_size) if args.eval_frequency else None
+    try:
+        check_memory(args, obs_size, action_size, device)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    set_up_torch(args, device)
+    if device.type == "cpu":
+        print("this script is made for a GPU; on a CPU it is no faster than one process per seed", file=sys.stderr)
+
+    start_time = time.time()
+    script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
+    env_name = re.sub(r"[/:]", "_", args.env_id)
+    run_dirs = [pathlib.Path("runs") / f"{env_name}__{script}__{seed}__{stamp}" for seed in seeds]
+    writers, episodes_csvs, eval_csvs = [], [], []
+    for seed, run_dir in zip(seeds, run_dirs, strict=True):
+        run_dir.mkdir(parents=True)
+        description = describe_run(args, device)
+        description["args"] |= {"seed": int(seed), "first_seed": args.seed}
+        (run_dir / "config.json").write_text(json.dumps(description, indent=2) + "\n")
+        writers.append(SummaryWriter(run_dir.resolve()))
+        atexit.register(writers[-1].close)  # also on Ctrl-C and on every exit with an error: what was logged stays
+        episodes_csvs.append(open(run_dir / "episodes.csv", "w", buffering=1))  # a crash loses nothing
+        episodes_csvs[-1].write("global_step,episodic_return,episodic_length,wall_time\n")
+        eval_csvs.append(open(run_dir / "eval.csv", "w", buffering=1))
+        eval_csvs[-1].write("global_step,episode,episodic_return,wall_time\n")
+    print(f"training {args.num_seeds} seeds on {description['device']}; runs: {run_dirs[0]} ...")
+
+    # The parameters of all seeds, each the ones that qmle_continuous.py starts with.
+    online, target = {}, {}
+    for seed in seeds:
+        torch.manual_seed(seed)
+        for name, value in QNetwork(obs_size, action_size, args.num_bins).state_dict().items():
+            online.setdefault(name, []).append(value)
+    for name, values in online.items():
+        online[name] = torch.stack(values).to(device).requires_grad_()  # (S, ...)
+        target[name] = online[name].detach().clone()
+    torch.manual_seed(args.seed)
+    adam = dict(lr=args.learning_rate, fused=True, capturable=device.type == "cuda")
+    optimizer = torch.optim.Adam(online.values(), **adam)
+    memory = ReplayMemory(args, obs_size, action_size, device)
+
+    # The computations of the loop, made for one seed, as such for all, once for actions anywhere and once for on_grid.
+    templates = [QNetwork(obs_size, action_size, args.num_bins).to(device) for _ in range(2)]
+    policies, updates = [], []
+    for on_grid in (False, True):
+        greedy_actions = for_all_seeds(functools.partial(greedy_action, args=args, on_grid=on_grid), templates[0])
+        training_losses = for_all_seeds(functools.partial(training_loss, args=args, on_grid=on_grid), *templates)
+        if args.compile:
+            greedy_actions, training_losses = compiled(args, greedy_actions), compiled(args, training_losses)
+        policies.append(make_policy(greedy_actions, online, obs_size, action_size, args))
+        inputs = ([online, target], optimizer, memory, training_losses, args)
+        updates.append(fast(args, train_step, *inputs))
+    if args.compile and device.type == "cuda":  # where the number of kernels counts
+        memory.sample, memory.remember = compiled(args, memory.sample), compiled(args, memory.remember)
+    first_q = for_all_seeds(lambda q_network, obs, action: q_network.q_values(
+        q_network.obs_stream(obs.unsqueeze(0)), action.view(1, 1, -1)).squeeze(), templates[0])  # fmt: skip
+
+    def copy_target():
+        with torch.no_grad():
+            for name, value in online.items():
+                target[name].copy_(value)
+
+    copy_target_fast = fast(args, copy_target)
+
+    rngs = [np.random.default_rng(seed) for seed in seeds]  # decide when to explore, and where
+    np.seterr(over="ignore")  # finite() reports what float32 cannot hold
+    envs.reset(seeds)
+    obs = finite("observation", envs.obs.copy(), 0)
+    episodic_return, discounted_return, initial_q = np.zeros((3, args.num_seeds))
+    episodic_length, last_returns, num_updates = np.zeros(args.num_seeds, int), [[] for _ in seeds], 0
+    total = args.total_timesteps * args.num_seeds
+    progress = tqdm(total=total, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
+    atexit.register(progress.close)
+    for global_step in range(1, args.total_timesteps + 1):  # steps of each seed
+        on_grid = global_step <= args.discrete_until
+        actions = policies[on_grid](obs)  # (S, A)
+        for k, rng in enumerate(rngs):
+            if rng.random() < args.exploration_epsilon:
+                bins = rng.integers(args.num_bins, size=action_size)
+                actions[k] = bin_value(bins, args.num_bins) if on_grid else rng.uniform(-1, 1, action_size)
+        finite("action", actions, global_step)
+        if (episodic_length == 0).any():  # what Q promises at the start is held against the return that follows
+            with torch.no_grad():
+                q = first_q([online], *(torch.from_numpy(array).to(device) for array in (obs, actions)))
+            initial_q = np.where(episodic_length == 0, q.cpu().numpy(), initial_q)
+
+        # The update of the steps so far. It stands here so that a GPU works on it while the environments take a step.
+        num_stored = global_step - 1
+        updated = num_stored >= args.learning_starts and num_stored % args.train_frequency == 0
+        if updated:
+            metrics = updates[on_grid]()
+            num_updates += 1
+        if num_stored >= args.learning_starts and num_stored % args.target_network_frequency == 0:
+            copy_target_fast()
+
+        envs.step(actions)
+        next_obs, rewards = (
+            finite("observation", envs.next_obs, global_step),
+            finite("reward", envs.rewards, global_step),
+        )
+        memory.add(obs, actions, rewards, next_obs, envs.terminated)
+        obs = finite("observation", envs.obs.copy(), global_step)
+        discounted_return += args.gamma**episodic_length * rewards
+        episodic_return += rewards
+        episodic_length += 1
+
+        for k in np.flatnonzero(envs.ended):
+            wall_time = time.time() - start_time
+            episodes_csvs[k].write(f"{global_step},{episodic_return[k]},{episodic_length[k]},{wall_time:.2f}\n")
+            writers[k].add_scalar("charts/episodic_return", episodic_return[k], global_step)
+            writers[k].add_scalar("charts/episodic_length", episodic_length[k], global_step)
+            writers[k].add_scalar("charts/initial_q_gap", initial_q[k] - discounted_return[k], global_step)
+            last_returns[k] = [*last_returns[k][-9:], episodic_return[k]]
+            episodic_return[k], episodic_length[k], discounted_return[k] = 0.0, 0, 0.0
+        if envs.ended.any():
+            progress.set_postfix({"return": f"{np.mean([r[-1] for r in last_returns if r]):.1f}"}, refresh=False)
+
+        if updated and num_updates % 100 == 1:  # reading metrics makes the host wait for the device, so not every time
+            values = finite("a loss or metric", torch.stack(list(metrics.values())).cpu().numpy(), global_step)
+            for k, writer in enumerate(writers):
+                for name, value in zip(metrics, values[:, k], strict=True):
+                    writer.add_scalar(name, value, global_step)
+                writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
+
+        if args.eval_frequency and global_step % args.eval_frequency == 0:
+            returns = evaluate(eval_envs, policies[on_grid], args, seeds + 1_000_000)
+            for k, episodes in enumerate(returns):
+                for episode, value in enumerate(episodes):
+                    eval_csvs[k].write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
+                writers[k].add_scalar("eval/episodic_return", np.mean(episodes), global_step)
+        progress.update(args.num_seeds)
+
+    progress.close()
+    for k, (seed, run_dir) in enumerate(zip(seeds, run_dirs, strict=True)):
+        writers[k].close()
+        if args.save_model:  # in the form that qmle_continuous.py --evaluate-only reads
+            own = ("num_seeds", "env_backend", "num_workers")
+            flags = {name: value for name, value in dataclasses.asdict(args).items() if name not in own}
+            model = {"q_network": {name: value[k].detach().clone() for name, value in online.items()}}
+            model |= {"obs_size": obs_size, "action_size": action_size, "args": flags | {"seed": int(seed)}}
+            torch.save(model, run_dir / "model.pt")
+    for pool in (envs, eval_envs):
+        if pool is not None:
+            pool.close()
+    means = [np.mean(returns) for returns in last_returns if returns]
+    spread = f"{np.mean(means):.1f} (seeds: {', '.join(f'{mean:.1f}' for mean in means)})" if means else "none ended"
+    print(f"mean return of the last training episodes: {spread}; runs: {run_dirs[0]} ...")

@@ -1,0 +1,288 @@
+"""Many seeds in one process: each must compute what qmle_continuous.py computes, and none may touch another."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+import qmle_continuous as plain
+import qmle_continuous_multiseed as script
+import torch
+from conftest import ROOT, run_process
+
+S, OBS, A = 3, 5, 2
+SMALL = (
+    "--num-seeds 3 --num-workers 2 --batch-size 32 --buffer-size 5000 --num-target-samples 10 --num-greedy-samples 50"
+)
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"))]
+
+
+def make_args(device="cpu", **flags):
+    sizes = dict(buffer_size=100, batch_size=16, num_target_samples=20, num_seeds=S, cuda=device == "cuda")
+    return script.Args(**(sizes | dict(compile=False, mixed_precision=False) | flags))
+
+
+def plain_args(args):
+    names = {field for field in plain.Args.__dataclass_fields__}
+    return plain.Args(**{name: value for name, value in vars(args).items() if name in names})
+
+
+def fill(memory, num, first=0, seeds=S):
+    """num transitions of each seed, those of seed k the same whatever the number of seeds."""
+    rngs = [np.random.default_rng(k) for k in range(first, first + seeds)]
+    for i in range(num):
+        draw = np.stack([rng.uniform(-1, 1, 2 * OBS + A) for rng in rngs]).astype(np.float32)
+        obs, next_obs, actions = np.split(draw, [OBS, 2 * OBS], axis=1)
+        memory.add(obs, actions, draw[:, 0] * i % 7, next_obs, np.full(seeds, i % 5 == 0))
+
+
+def make(device="cpu", **flags):
+    args = make_args(device, **flags)
+    networks = []
+    for seed in range(2 * S):
+        torch.manual_seed(seed)
+        networks.append(plain.QNetwork(OBS, A, 3).to(device))
+    stacked = [
+        {name: torch.stack([n.state_dict()[name] for n in part]) for name in networks[0].state_dict()}
+        for part in (networks[:S], networks[S:])
+    ]
+    online = {name: value.clone().requires_grad_() for name, value in stacked[0].items()}
+    memory = script.ReplayMemory(args, OBS, A, torch.device(device))
+    fill(memory, 60)
+    indices = torch.arange(60, device=device).expand(S, -1)
+    torch.manual_seed(9)
+    memory.remember(indices, memory.a_max[:, :60], torch.rand(S, 60, device=device) * 5)
+    templates = [script.QNetwork(OBS, A, 3).to(device) for _ in range(2)]
+    losses = script.for_all_seeds(lambda *inputs: script.training_loss(*inputs, args), *templates)
+    optimizer = torch.optim.Adam(online.values(), lr=args.learning_rate, fused=True)
+    return args, networks, online, stacked[1], memory, losses, optimizer
+
+
+# ---- equal to the plain script
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
+    args, networks, online, target, memory, losses, optimizer = make(device)
+    indices, weights = memory.sample(16)
+    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, weights))
+    search_sets = torch.rand(S, 16, 20, A, device=device) * 2 - 1
+    before = memory.rows.clone(), memory.priorities.clone(), memory.max_priority.clone()
+
+    # The search set of a seed reaches sample_actions by way of what it is given: the features, here with a mark.
+    expected = []
+    for k in range(S):
+        own = plain.ReplayMemory(plain_args(args), OBS, A, torch.device(device))
+        own.rows.copy_(before[0][k])
+        own.priorities.copy_(before[1][k])
+        own.max_priority.copy_(before[2][k].squeeze())
+        own._sum_blocks(torch.arange(len(own.block_sums), device=device))
+        monkeypatch.setattr(own, "sample", lambda batch_size, k=k: (indices[k], weights[k]))
+        monkeypatch.setattr(plain, "sample_actions", lambda *inputs, k=k: search_sets[k])
+        adam = torch.optim.Adam(networks[k].parameters(), lr=args.learning_rate, fused=True)
+        metrics = plain.train_step(networks[k], networks[S + k], adam, own, plain_args(args))
+        expected.append((metrics, own))
+
+    def with_search_set(q_network, target_network, batch, weights, search_set):
+        monkeypatch.setattr(script, "sample_actions", lambda *inputs: search_set)
+        return script.training_loss(q_network, target_network, batch, weights, args)
+
+    templates = [script.QNetwork(OBS, A, 3).to(device) for _ in range(2)]
+    all_losses = script.for_all_seeds(with_search_set, *templates)
+    losses = lambda parameters, batch, weights: all_losses(parameters, batch, weights, search_sets)  # noqa: E731
+    metrics = script.train_step([online, target], optimizer, memory, losses, args)
+    for k, (plain_metrics, own) in enumerate(expected):
+        for name, value in plain_metrics.items():
+            assert metrics[name][k].item() == pytest.approx(value.item(), rel=1e-5, abs=1e-6), name
+        for name, parameter in networks[k].named_parameters():
+            assert online[name].grad[k].allclose(parameter.grad, rtol=1e-4, atol=1e-6), name
+        assert memory.a_max[k].equal(own.a_max)
+        assert memory.priorities[k].allclose(own.priorities, rtol=1e-4)
+        assert memory.block_sums[k].allclose(own.block_sums, rtol=1e-4)
+        assert memory.block_mins[k].allclose(own.block_mins, rtol=1e-4)
+    assert not memory.a_max.equal(before[0].split(memory.sizes, 2)[3])
+
+
+def test_memory_draws_by_the_priorities_of_each_seed():
+    *_, memory, _, _ = make()
+    indices, weights = memory.sample(100_000)
+    for k in range(S):
+        p = memory.priorities[k].flatten()[:60].double()
+        probability = p / p.sum()
+        counts = indices[k].bincount(minlength=60)
+        z = (counts - 1e5 * probability) / (1e5 * probability * (1 - probability)).clamp(min=1).sqrt()
+        assert len(counts) == 60 and z.abs().max() < 5
+        brute = (60 * probability) ** -0.2
+        assert weights[k].double().allclose((brute / brute.max())[indices[k]], rtol=1e-4)
+
+
+def test_memory_wraps_around_as_the_plain_one():
+    args = make_args(buffer_size=50, train_frequency=4)
+    memory = script.ReplayMemory(args, OBS, A, torch.device("cpu"))
+    one = plain.ReplayMemory(plain_args(args), OBS, A, torch.device("cpu"))
+    fill(memory, 90)
+    rng = np.random.default_rng(1)  # seed 1's transitions once more
+    for i in range(90):
+        obs, next_obs, action = np.split(rng.uniform(-1, 1, 2 * OBS + A).astype(np.float32), [OBS, 2 * OBS])
+        one.add(obs, action, obs[0] * i % 7, next_obs, i % 5 == 0)
+    assert memory.num_staged == one.num_staged == 2 and memory.position == one.position == 88 - 50
+    assert memory.rows[1].equal(one.rows) and memory.priorities[1].equal(one.priorities)
+    assert memory.block_sums[1].equal(one.block_sums) and memory.block_mins[1].equal(one.block_mins)
+
+
+# ---- independent of each other
+
+
+def test_the_data_of_one_seed_reach_no_other():
+    ends = []
+    for changed in (False, True):
+        args, _, online, target, memory, losses, optimizer = make()
+        if changed:
+            memory.rows[1, :60] = torch.rand(60, memory.rows.shape[2]) * 2 - 1
+            memory.priorities[1, :2] *= 3
+            memory._sum_blocks(torch.arange(memory.block_sums.shape[1]).expand(S, -1))
+        torch.manual_seed(5)
+        for _ in range(5):
+            script.train_step([online, target], optimizer, memory, losses, args)
+        ends.append((online, memory))
+    (one, memory), (two, other) = ends
+    for name in one:
+        assert one[name][[0, 2]].equal(two[name][[0, 2]]), name
+    assert any(not one[name][1].equal(two[name][1]) for name in one)
+    assert memory.rows[[0, 2]].equal(other.rows[[0, 2]]) and memory.priorities[[0, 2]].equal(other.priorities[[0, 2]])
+
+
+def test_seeds_draw_search_sets_of_their_own():
+    args, _, online, *_ = make()
+    template = script.QNetwork(OBS, A, 3)
+    same = {name: value[:1].detach().expand_as(value) for name, value in online.items()}
+    draw = script.for_all_seeds(
+        lambda q_network, features: script.sample_actions(q_network, features, 50, args), template
+    )
+    samples = draw([same], torch.zeros(S, 4, 128))
+    assert samples.shape == (S, 4, 50, A)
+    assert not samples[0].equal(samples[1]) and not samples[0, 0].equal(samples[0, 1])
+
+
+# ---- whole runs
+
+
+def test_a_run_leaves_what_plain_runs_leave(run_script, tmp_path):
+    flags = f"{SMALL} --seed 4 --env-id toy_envs:TwoEndings-v0 --total-timesteps 300 --learning-starts 100"
+    end = run_script("qmle_continuous_multiseed", f"{flags} --eval-frequency 150 --eval-episodes 2 --save-model")
+    assert end["num_updates"] == 20 and len(end["run_dirs"]) == 3
+    memory = end["memory"]
+    for k, run_dir in enumerate(end["run_dirs"]):
+        assert run_dir.name.startswith(f"toy_envs_TwoEndings-v0__qmle_continuous_multiseed__{4 + k}__")
+        rows = list(csv.DictReader((run_dir / "episodes.csv").open()))
+        assert list(rows[0]) == ["global_step", "episodic_return", "episodic_length", "wall_time"]
+        assert [int(row["episodic_length"]) for row in rows] == ([7, 10] * 20)[: len(rows)] and len(rows) > 30
+        # the toy's rewards are its step and 100 times its episode
+        assert [float(row["episodic_return"]) for row in rows[:2]] == [sum(range(7)), sum(range(10)) + 1000]
+        evaluations = list(csv.DictReader((run_dir / "eval.csv").open()))
+        assert [row["global_step"] for row in evaluations] == ["150", "150", "300", "300"]
+        config = json.loads((run_dir / "config.json").read_text())
+        assert config["args"]["seed"] == 4 + k and config["args"]["num_seeds"] == 3
+        assert memory.obs[k, :7, 0].tolist() == list(range(7)) and memory.obs[k, 7, 0] == 0
+        assert memory.next_obs[k, 6].tolist() == [7, 0, *memory.next_obs[k, 6, 2:].tolist()]
+        assert memory.terminated[k, :17].tolist() == [0.0] * 6 + [1.0] + [0.0] * 10
+        model = run_dir / "model.pt"
+        played = run_process(ROOT / "qmle_continuous.py", f"--evaluate-only {model} --eval-episodes 2", tmp_path)
+        assert played.returncode == 0 and "mean return of 2 greedy episodes" in played.stdout, played.stderr
+
+
+def test_every_seed_starts_as_the_plain_script_does(run_script):
+    flags = "--env-id Pendulum-v1 --total-timesteps 20 --learning-starts 20"
+    many = run_script("qmle_continuous_multiseed", f"{SMALL} --seed 6 {flags}")
+    for k in range(3):
+        one = run_script("qmle_continuous", f"--seed {6 + k} --buffer-size 5000 {flags}")
+        for name, value in one["q_network"].state_dict().items():
+            assert many["online"][name][k].equal(value), name
+        assert many["memory"].obs[k, 0].equal(one["memory"].obs[0])  # the environment's first state
+
+
+def test_same_seeds_same_run(run_script):
+    runs = []
+    for extra in (
+        "--seed 3",
+        "--seed 3 --num-workers 3",
+        "--seed 3 --eval-frequency 300 --eval-episodes 1",
+        "--seed 13",
+    ):
+        flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 450 --learning-starts 100 {extra}"
+        end = run_script("qmle_continuous_multiseed", flags)
+        episodes = [[row[:3] for row in csv.reader((run_dir / "episodes.csv").open())] for run_dir in end["run_dirs"]]
+        runs.append((episodes, [value.tolist() for value in end["online"].values()]))
+    assert runs[0] == runs[1] == runs[2] != runs[3]
+    assert len({str(episodes) for episodes in runs[0][0]}) == 3  # three different agents
+
+
+@pytest.mark.parametrize(
+    "flags, words",
+    [
+        ("--num-seeds 0", ["--num-seeds is 0", "from 1"]),
+        ("--num-workers -1", ["--num-workers is -1"]),
+        ("--env-backend jax", ["--env-backend is 'jax'", "gymnasium"]),
+        ("--num-seeds 9999", ["--num-seeds is 9999", "seeds"]),
+        ("--env-id CartPole-v1", ["CartPole-v1", "expected a Box"]),
+    ],
+)
+def test_refused_in_one_line(flags, words, run_script, tmp_path):
+    with pytest.raises(SystemExit) as refusal:
+        run_script("qmle_continuous_multiseed", f"--env-id Pendulum-v1 --num-workers 1 {flags}")
+    assert all(word in str(refusal.value) for word in ["error: ", *words])
+    assert "\n" not in str(refusal.value) and not list(tmp_path.iterdir())
+
+
+def start(tmp_path, extra=""):
+    """A run in a process of its own that has begun to step, and its worker processes."""
+    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 100000 --no-compile {extra}"
+    command = [sys.executable, str(ROOT / "qmle_continuous_multiseed.py"), *flags.split()]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
+    run = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 120
+    while time.time() < deadline and run.poll() is None:
+        files = list(tmp_path.glob("runs/*/episodes.csv"))
+        if len(files) == 3 and all(len(path.read_text().splitlines()) > 1 for path in files):
+            break
+        time.sleep(0.2)
+    workers = psutil.Process(run.pid).children()
+    assert len(workers) == 2
+    return run, workers
+
+
+@pytest.mark.parametrize("how", ["worker dies", "Ctrl-C", "kill -9"])
+def test_no_process_is_left_behind(how, tmp_path):
+    run, workers = start(tmp_path)
+    if how == "worker dies":
+        workers[1].kill()
+    else:
+        run.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode != 0
+    if how == "worker dies":
+        assert "error: the worker process of the environments 1 ended with -9" in errors and "Traceback" not in errors
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_equivalent_to_plain_runs_on_a_cheap_task(run_script):
+    """16 seeds here and 16 plain runs: the 90% interval of the difference of mean returns lies within 10%."""
+    flags = (
+        "--env-id toy_envs:Reach-v0 --total-timesteps 3000 --batch-size 64 --buffer-size 20000 --num-target-samples 32"
+        " --num-greedy-samples 64 --learning-rate 0.001 --learning-starts 300 --train-frequency 4 --gamma 0.9"
+    )
+    many = run_script("qmle_continuous_multiseed", f"{flags} --num-seeds 16 --num-workers 2")
+    one = [run_script("qmle_continuous", f"{flags} --seed {seed}")["last_returns"] for seed in range(1, 17)]
+    here, there = (np.array([np.mean(returns) for returns in group]) for group in (many["last_returns"], one))
+    difference = here.mean() - there.mean()
+    margin = 1.697 * np.sqrt(here.var(ddof=1) / 16 + there.var(ddof=1) / 16)  # t of 30 degrees of freedom
+    print(f"here {here.mean():.3f}, there {there.mean():.3f}, difference {difference:.3f} +- {margin:.3f}")
+    assert abs(difference) + margin < 0.1 * there.mean()
