@@ -117,10 +117,11 @@ def check_args(args):
         if not low <= getattr(args, name) <= high:  # NaN fails too
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
-    most = min(args.total_timesteps, args.buffer_size)
-    if max(args.learning_starts, args.train_frequency) > most:
-        flags = f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}"
-        raise ValueError(f"{flags}, expected no more than --total-timesteps and --buffer-size ({most})")
+    if max(args.learning_starts, args.train_frequency) > min(args.total_timesteps - 1, args.buffer_size):
+        raise ValueError(
+            f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}, expected less"
+            f" than --total-timesteps ({args.total_timesteps}) and no more than --buffer-size ({args.buffer_size})"
+        )
     if args.capture_video and not (args.eval_frequency or args.evaluate_only):
         raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
 
@@ -171,7 +172,7 @@ def check_memory(args, obs_size, num_choices, device):
     # CUDA graph holds the batch a second time.
     batches = 3 * args.batch_size * (2 if device.type == "cuda" and args.cudagraphs else 1)
     layer = (5 * 257 + max(2 * 257, batches)) * joint_size * 4
-    replay = args.buffer_size * (2 * obs_size + 2 * action_size + 3) * 4  # float32, the fields of ReplayMemory
+    replay = args.buffer_size * (2 * obs_size + 2 * action_size + 5) * 4  # the fields of ReplayMemory
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     if layer > free:
         count = joint_size if joint_size < 10**30 else f"{Decimal(joint_size):.3g}"
@@ -291,7 +292,7 @@ class ReplayMemory:
         self.staged = np.zeros((args.train_frequency, sum(self.sizes)), dtype=np.float32)  # on the host
         self.num_staged = 0
         self.arrived = torch.zeros(self.staged.shape, device=device)
-        self.store = fast(args, self._store)
+        self.store = fast(args, device, self._store)  # as a CUDA graph on CUDA
 
         self.block_size = math.isqrt(capacity - 1) + 1
         num_blocks = -(-capacity // self.block_size)
@@ -299,7 +300,7 @@ class ReplayMemory:
         self.block_sums = torch.zeros(num_blocks, dtype=torch.float64, device=device)
         self.block_mins = torch.full((num_blocks,), math.inf, device=device)
         self.max_priority = torch.ones((), device=device)
-        self.draws = torch.zeros(capacity, dtype=torch.int64, device=device)
+        self.last_draw = torch.zeros(capacity, dtype=torch.int64, device=device)  # scratch
 
     def add(self, obs, action, reward, next_obs, terminated):
         """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action.
@@ -339,10 +340,10 @@ class ReplayMemory:
     def remember(self, indices, a_max, td_errors):
         """Writes a_max (B, A) and the p_i that follow from the TD errors (B,) into the rows (B,)."""
         # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
-        draws = torch.arange(len(indices), device=indices.device)
-        draws = self.draws.index_fill_(0, indices, -1).scatter_reduce_(0, indices, draws, "amax")[indices]
-        self.a_max[indices] = a_max[draws]
-        priorities = (td_errors[draws].abs() + 1e-6) ** self.priority_exponent
+        order = torch.arange(len(indices), device=indices.device)
+        last = self.last_draw.index_fill_(0, indices, -1).scatter_reduce_(0, indices, order, "amax")[indices]
+        self.a_max[indices] = a_max[last]
+        priorities = (td_errors[last].abs() + 1e-6) ** self.priority_exponent
         torch.maximum(self.max_priority, priorities.max(), out=self.max_priority)
         self.priorities.view(-1)[indices] = priorities
         self._sum_blocks(indices // self.block_size)
@@ -425,10 +426,17 @@ def train_step(q_network, target_network, optimizer, memory, args):
 
 
 def set_up_torch(args, device):
-    """Seed, determinism and precision; switches --mixed-precision off where it would not be faster."""
-    torch.manual_seed(args.seed)
-    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    """Seed, determinism, precision and, on a CPU, the allocator of this process.
+
+    --compile is switched off, with one line, where it does not work, --mixed-precision where it would not be faster.
+    """
+    if args.compile:
+        try:
+            torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
+        except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
+            args.compile = False
+            reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+            print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
     if device.type == "cuda":
         has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
@@ -438,24 +446,14 @@ def set_up_torch(args, device):
                 ctypes.CDLL(None).mallopt(parameter, 2**30)
     args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
     torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
+    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    torch.manual_seed(args.seed)
 
 
-def compiled(args, function):
-    """function through torch.compile; where that fails, one line says so, and all goes on uncompiled in float32."""
-    fast_function = torch.compile(function, dynamic=False, options={"fallback_random": True})  # draws as without it
-
-    def call(*inputs):
-        if args.compile:
-            try:
-                return fast_function(*inputs)
-            except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
-                args.compile = args.mixed_precision = False
-                torch.set_float32_matmul_precision("highest")
-                reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-                print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
-        return function(*inputs)
-
-    return call
+def compiled(function):
+    """function through torch.compile, for fixed shapes, with the random numbers that it draws without it."""
+    return torch.compile(function, dynamic=False, options={"fallback_random": True})
 
 
 class CudaGraph:
@@ -486,24 +484,24 @@ class CudaGraph:
         return self.outputs
 
 
-def fast(args, function, *inputs):
-    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA."""
+def fast(args, device, function, *inputs):
+    """function(*inputs) as a call without arguments: through a CUDA graph where it computes on CUDA."""
     call = functools.partial(function, *inputs)
-    return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
+    return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
 
 
-def make_policy(q_network, obs_size, action_size, args):
+def make_policy(q_network, args):
     """The greedy policy as a function from an observation (obs_size,) to an action (A,), both NumPy arrays."""
     device = next(q_network.parameters()).device
     pinned = device.type == "cuda"
-    host_obs = torch.zeros(obs_size, pin_memory=pinned)
-    host_action = torch.zeros(action_size, dtype=torch.int64, pin_memory=pinned)
+    host_obs = torch.zeros(q_network.obs_stream[0].in_features, pin_memory=pinned)
+    host_action = torch.zeros(len(q_network.num_choices), dtype=torch.int64, pin_memory=pinned)
 
     def search():
         device_obs = host_obs.to(device, non_blocking=True)
         host_action.copy_(greedy_action(q_network, device_obs, args), non_blocking=True)
 
-    search_fast = fast(args, search)
+    search_fast = fast(args, device, search)
 
     def policy(obs):
         host_obs.numpy()[:] = obs
@@ -523,12 +521,9 @@ def evaluate(q_network, args, seed, video_dir=None):
     env = make_env(args.env_id, render=bool(video_dir))
     if video_dir:  # Shimmy's own frame rate is wrong and shared between its environments
         fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
-        env = gym.wrappers.RecordVideo(
-            env, str(video_dir), episode_trigger=lambda _: True, fps=fps, disable_logger=True
-        )
+        env = gym.wrappers.RecordVideo(env, str(video_dir), episode_trigger=lambda _: True, fps=fps)
     device = next(q_network.parameters()).device
-    num_choices = choices_per_dimension(env.action_space, args.num_bins)
-    policy = make_policy(q_network, math.prod(env.observation_space.shape), len(num_choices), args)
+    policy = make_policy(q_network, args)
     returns = []
     # Training draws go on afterwards as if there had been no evaluation.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -610,18 +605,17 @@ if __name__ == "__main__":
     q_network = QNetwork(obs_size, num_choices).to(device)
     target_network = QNetwork(obs_size, num_choices).to(device)
     target_network.load_state_dict(q_network.state_dict())
-    optimizer = torch.optim.Adam(
-        q_network.parameters(), lr=args.learning_rate, fused=True, capturable=device.type == "cuda"
-    )
+    adam = dict(lr=args.learning_rate, fused=True, capturable=device.type == "cuda")
+    optimizer = torch.optim.Adam(q_network.parameters(), **adam)
     memory = ReplayMemory(args, obs_size, action_size, device)
-    if args.compile:
-        greedy_action, training_loss = compiled(args, greedy_action), compiled(args, training_loss)
+    if args.compile:  # from here on make_policy and train_step find the compiled functions under these names
+        greedy_action, training_loss = compiled(greedy_action), compiled(training_loss)
         if device.type == "cuda":  # where the number of kernels counts
-            memory.sample, memory.remember = compiled(args, memory.sample), compiled(args, memory.remember)
+            memory.sample, memory.remember = compiled(memory.sample), compiled(memory.remember)
     # The computations of the loop.
-    policy = make_policy(q_network, obs_size, action_size, args)
-    update = fast(args, train_step, q_network, target_network, optimizer, memory, args)
-    copy_target = fast(args, target_network.load_state_dict, q_network.state_dict())
+    policy = make_policy(q_network, args)
+    update = fast(args, device, train_step, q_network, target_network, optimizer, memory, args)
+    copy_target = fast(args, device, target_network.load_state_dict, q_network.state_dict())
 
     rng = np.random.default_rng(args.seed)  # decides when to explore
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold

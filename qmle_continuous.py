@@ -137,10 +137,11 @@ def check_args(args):
         raise ValueError(f"{flags} are {ratios} and sum to {sum(ratios):g}, expected a sum of 1")
     if args.predictor_target not in ("fresh", "stored"):
         raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
-    most = min(args.total_timesteps, args.buffer_size)
-    if max(args.learning_starts, args.train_frequency) > most:
-        flags = f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}"
-        raise ValueError(f"{flags}, expected no more than --total-timesteps and --buffer-size ({most})")
+    if max(args.learning_starts, args.train_frequency) > min(args.total_timesteps - 1, args.buffer_size):
+        raise ValueError(
+            f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}, expected less"
+            f" than --total-timesteps ({args.total_timesteps}) and no more than --buffer-size ({args.buffer_size})"
+        )
     if args.capture_video and not (args.eval_frequency or args.evaluate_only):
         raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
 
@@ -186,7 +187,7 @@ def make_env(env_id, render=False):
 
 def check_memory(args, obs_size, action_size, device):
     """Raises ValueError where the replay memory would not fit into what is free on the device."""
-    needed = args.buffer_size * (2 * obs_size + 2 * action_size + 3) * 4  # float32, the fields of ReplayMemory
+    needed = args.buffer_size * (2 * obs_size + 2 * action_size + 5) * 4  # the fields of ReplayMemory
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
     if needed > free:
         raise ValueError(
@@ -265,7 +266,7 @@ class QNetwork(nn.Module):
     def q_values(self, features, actions, bfloat16=False):
         """Q(s, a) of many actions per state: features (B, 128) of obs_stream, actions (B, N, A) -> (B, N).
 
-        With bfloat16 all but the last two layers compute in it; Q itself would be rounded to two or three digits.
+        With bfloat16 the matrix products compute in it, all but the last, which would round Q to two or three digits.
         """
         with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
             action_features = self.action_stream(actions)  # (B, N, 128)
@@ -300,7 +301,7 @@ class ReplayMemory:
         self.staged = np.zeros((args.train_frequency, sum(self.sizes)), dtype=np.float32)  # on the host
         self.num_staged = 0
         self.arrived = torch.zeros(self.staged.shape, device=device)
-        self.store = fast(args, self._store)
+        self.store = fast(args, device, self._store)  # as a CUDA graph on CUDA
 
         self.block_size = math.isqrt(capacity - 1) + 1
         num_blocks = -(-capacity // self.block_size)
@@ -308,7 +309,7 @@ class ReplayMemory:
         self.block_sums = torch.zeros(num_blocks, dtype=torch.float64, device=device)
         self.block_mins = torch.full((num_blocks,), math.inf, device=device)
         self.max_priority = torch.ones((), device=device)
-        self.draws = torch.zeros(capacity, dtype=torch.int64, device=device)
+        self.last_draw = torch.zeros(capacity, dtype=torch.int64, device=device)  # scratch
 
     def add(self, obs, action, reward, next_obs, terminated):
         """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action.
@@ -348,10 +349,10 @@ class ReplayMemory:
     def remember(self, indices, a_max, td_errors):
         """Writes a_max (B, A) and the p_i that follow from the TD errors (B,) into the rows (B,)."""
         # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
-        draws = torch.arange(len(indices), device=indices.device)
-        draws = self.draws.index_fill_(0, indices, -1).scatter_reduce_(0, indices, draws, "amax")[indices]
-        self.a_max[indices] = a_max[draws]
-        priorities = (td_errors[draws].abs() + 1e-6) ** self.priority_exponent
+        order = torch.arange(len(indices), device=indices.device)
+        last = self.last_draw.index_fill_(0, indices, -1).scatter_reduce_(0, indices, order, "amax")[indices]
+        self.a_max[indices] = a_max[last]
+        priorities = (td_errors[last].abs() + 1e-6) ** self.priority_exponent
         torch.maximum(self.max_priority, priorities.max(), out=self.max_priority)
         self.priorities.view(-1)[indices] = priorities
         self._sum_blocks(indices // self.block_size)
@@ -430,12 +431,13 @@ def sample_actions(q_network, features, num_samples, args, on_grid=False):
 
 
 def argmax_action(q_network, features, actions, bfloat16=False):
-    """The best action of a search set (Eq. 17): features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
+    """The best action of a search set (Eq. 17), and its place in it.
 
-    index is its place in the set.
+    features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
     """
-    # On a CPU some states at a time, so that what is computed for them stays in its cache.
-    num = 32 if features.device.type == "cpu" else len(features)
+    # On a CPU some states at a time, so that what is computed for them stays in its cache (about 3200 actions).
+    on_cpu = features.device.type == "cpu"
+    num = max(3232 // actions.shape[1], len(features) // 16, 1) if on_cpu else len(features)
     parts = zip(features.split(num), actions.split(num), strict=True)
     index = torch.cat([q_network.q_values(*part, bfloat16) for part in parts]).argmax(1)
     return actions[torch.arange(len(actions), device=actions.device), index], index
@@ -446,9 +448,8 @@ def greedy_action(q_network, obs, args, on_grid=False):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
-    bfloat16 = (
-        args.mixed_precision and obs.device.type == "cpu"
-    )  # for one state the casts cost a GPU more than they save
+    # For one state the casts cost a GPU more than they save.
+    bfloat16 = args.mixed_precision and obs.device.type == "cpu"
     return argmax_action(q_network, features, actions, bfloat16)[0].squeeze(0)
 
 
@@ -479,15 +480,18 @@ def training_loss(q_network, target_network, batch, weights, args, on_grid=False
     """
     obs, next_obs, actions, stored, rewards, terminated = batch
 
-    # Search set at s' from the *target* predictors, judged by the *target* Q. The two values that count are computed
-    # again, in float32 and without the other actions: those of a_max (Eq. 18) and of the stored action.
+    # Search set at s' from the *target* predictors, judged by the *target* Q. The two values that count, of the action
+    # found and of the stored one, are computed again without bfloat16: its rounding must not replace a better action.
     with torch.no_grad():
         features = target_network.obs_stream(next_obs)
         searched = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
         searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
-        a_max, best = argmax_action(target_network, features, searched, args.mixed_precision)
-        next_q = target_network.q_values(features, torch.stack([a_max, stored], dim=1))  # (B, 2)
-        target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_q[:, 0], args.gamma)
+        found, best = argmax_action(target_network, features, searched, args.mixed_precision)
+        next_q = target_network.q_values(features, torch.stack([found, stored], dim=1))  # (B, 2)
+        keep = next_q[:, 1] > next_q[:, 0]  # (B,)
+        a_max = torch.where(keep.unsqueeze(1), stored, found)
+        next_values = next_q.amax(1)
+        target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
         # No gradient reaches the observation stream from the predictors' losses (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)
 
@@ -504,9 +508,10 @@ def training_loss(q_network, target_network, batch, weights, args, on_grid=False
         "losses/delta_loss": delta_loss.detach(),
         "losses/categorical_loss": categorical_loss.detach(),
         "losses/q_values": q.detach().mean(),
-        "argmax/refresh_gain": (next_q[:, 0] - next_q[:, 1]).mean(),
+        "argmax/refresh_gain": (next_values - next_q[:, 1]).mean(),
     }
     # Which part of the search set the best action came from: the parts lie one after the other along N.
+    best = best.masked_fill(keep, searched.shape[1] - 1)
     num_uniform, num_delta, _ = split_budget(args.num_target_samples, sample_ratios(args))
     part = (best >= num_uniform).int() + (best >= num_uniform + num_delta) + (best >= args.num_target_samples)
     for i, name in enumerate(("uniform", "delta", "categorical", "stored")):
@@ -527,10 +532,17 @@ def train_step(q_network, target_network, optimizer, memory, args, on_grid=False
 
 
 def set_up_torch(args, device):
-    """Seed, determinism and precision; switches --mixed-precision off where it would not be faster."""
-    torch.manual_seed(args.seed)
-    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    """Seed, determinism, precision and, on a CPU, the allocator of this process.
+
+    --compile is switched off, with one line, where it does not work, --mixed-precision where it would not be faster.
+    """
+    if args.compile:
+        try:
+            torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
+        except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
+            args.compile = False
+            reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+            print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
     if device.type == "cuda":
         has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
@@ -540,24 +552,14 @@ def set_up_torch(args, device):
                 ctypes.CDLL(None).mallopt(parameter, 2**30)
     args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
     torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
+    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    torch.manual_seed(args.seed)
 
 
-def compiled(args, function):
-    """function through torch.compile; where that fails, one line says so, and all goes on uncompiled in float32."""
-    fast_function = torch.compile(function, dynamic=False, options={"fallback_random": True})  # draws as without it
-
-    def call(*inputs):
-        if args.compile:
-            try:
-                return fast_function(*inputs)
-            except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
-                args.compile = args.mixed_precision = False
-                torch.set_float32_matmul_precision("highest")
-                reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-                print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
-        return function(*inputs)
-
-    return call
+def compiled(function):
+    """function through torch.compile, for fixed shapes, with the random numbers that it draws without it."""
+    return torch.compile(function, dynamic=False, options={"fallback_random": True})
 
 
 class CudaGraph:
@@ -588,22 +590,23 @@ class CudaGraph:
         return self.outputs
 
 
-def fast(args, function, *inputs):
-    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA."""
+def fast(args, device, function, *inputs):
+    """function(*inputs) as a call without arguments: through a CUDA graph where it computes on CUDA."""
     call = functools.partial(function, *inputs)
-    return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
+    return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
 
 
-def make_policy(q_network, obs_size, action_size, args, on_grid=False):
+def make_policy(q_network, args, on_grid=False):
     """The greedy policy as a function from an observation (obs_size,) to an action (A,), both NumPy arrays."""
     device = next(q_network.parameters()).device
-    host_obs, host_action = (torch.zeros(size, pin_memory=device.type == "cuda") for size in (obs_size, action_size))
+    sizes = q_network.obs_stream[0].in_features, q_network.action_stream[0].in_features
+    host_obs, host_action = (torch.zeros(size, pin_memory=device.type == "cuda") for size in sizes)
 
     def search():
         device_obs = host_obs.to(device, non_blocking=True)
         host_action.copy_(greedy_action(q_network, device_obs, args, on_grid), non_blocking=True)
 
-    search_fast = fast(args, search)
+    search_fast = fast(args, device, search)
 
     def policy(obs):
         host_obs.numpy()[:] = obs
@@ -623,13 +626,9 @@ def evaluate(q_network, args, seed, on_grid=False, video_dir=None):
     env = make_env(args.env_id, render=bool(video_dir))
     if video_dir:  # Shimmy's own frame rate is wrong and shared between its environments
         fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
-        env = gym.wrappers.RecordVideo(
-            env, str(video_dir), episode_trigger=lambda _: True, fps=fps, disable_logger=True
-        )
+        env = gym.wrappers.RecordVideo(env, str(video_dir), episode_trigger=lambda _: True, fps=fps)
     device = next(q_network.parameters()).device
-    policy = make_policy(
-        q_network, math.prod(env.observation_space.shape), math.prod(env.action_space.shape), args, on_grid
-    )
+    policy = make_policy(q_network, args, on_grid)
     returns = []
     # Training draws go on afterwards as if there had been no evaluation.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -709,19 +708,18 @@ if __name__ == "__main__":
     q_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
     target_network = QNetwork(obs_size, action_size, args.num_bins).to(device)
     target_network.load_state_dict(q_network.state_dict())
-    optimizer = torch.optim.Adam(
-        q_network.parameters(), lr=args.learning_rate, fused=True, capturable=device.type == "cuda"
-    )
+    adam = dict(lr=args.learning_rate, fused=True, capturable=device.type == "cuda")
+    optimizer = torch.optim.Adam(q_network.parameters(), **adam)
     memory = ReplayMemory(args, obs_size, action_size, device)
-    if args.compile:
-        greedy_action, training_loss = compiled(args, greedy_action), compiled(args, training_loss)
+    if args.compile:  # from here on make_policy and train_step find the compiled functions under these names
+        greedy_action, training_loss = compiled(greedy_action), compiled(training_loss)
         if device.type == "cuda":  # where the number of kernels counts
-            memory.sample, memory.remember = compiled(args, memory.sample), compiled(args, memory.remember)
+            memory.sample, memory.remember = compiled(memory.sample), compiled(memory.remember)
     # The computations of the loop, the first two once for actions anywhere and once for on_grid.
-    policy = [make_policy(q_network, obs_size, action_size, args, on_grid) for on_grid in (False, True)]
+    policy = [make_policy(q_network, args, on_grid) for on_grid in (False, True)]
     inputs = (q_network, target_network, optimizer, memory, args)
-    update = [fast(args, train_step, *inputs, on_grid) for on_grid in (False, True)]
-    copy_target = fast(args, target_network.load_state_dict, q_network.state_dict())
+    update = [fast(args, device, train_step, *inputs, on_grid) for on_grid in (False, True)]
+    copy_target = fast(args, device, target_network.load_state_dict, q_network.state_dict())
 
     rng = np.random.default_rng(args.seed)  # decides when to explore
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
@@ -745,7 +743,7 @@ if __name__ == "__main__":
         num_stored = global_step - 1
         updated = num_stored >= args.learning_starts and num_stored % args.train_frequency == 0
         if updated:
-            metrics = update[on_grid]()
+            metrics = update[num_stored <= args.discrete_until]()
             num_updates += 1
         if num_stored >= args.learning_starts and num_stored % args.target_network_frequency == 0:
             copy_target()

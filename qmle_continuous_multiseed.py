@@ -3,7 +3,6 @@
 # dependencies = [
 #     "dm_control==1.0.50",
 #     "gymnasium==1.4.0",
-#     "moviepy==2.2.1",
 #     "mujoco==3.17.0",
 #     "numpy==2.4.6",
 #     "packaging==26.3",
@@ -13,7 +12,6 @@
 #     "torch==2.13.0",
 #     "tqdm==4.70.1",
 #     "tyro==1.0.17",
-#     "wandb==0.31.0",
 # ]
 # ///
 """Many seeds of qmle_continuous.py at once: S independent agents in one process, batched on one GPU.
@@ -26,7 +24,7 @@ directory; the functions from the networks to the losses are the same text. torc
 parameters and memories have a leading seed dimension that those functions do not see. The environments step in worker
 processes (or, with --env-backend envpool, in EnvPool's threads). Seed k here is not bit for bit the run of
 qmle_continuous.py --seed k: weights and environment start the same, but all seeds draw their search sets from one
-random stream of the device.
+random stream of the device. Of its flags, --track, --capture-video and --evaluate-only are missing.
 
 Shapes in the comments: S seeds, B batch of states, N action samples per state, A action dimensions, K bins per
 dimension; in functions that are made for one seed the S is absent. Actions are in [-1, 1]; `to_env_action` scales them.
@@ -55,8 +53,7 @@ from importlib import metadata
 
 # dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    video = {"--capture-video", "--capture_video"} & set(sys.argv)
-    os.environ.setdefault("MUJOCO_GL", "egl" if video else "disabled")
+    os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
 
 import gymnasium as gym
@@ -82,7 +79,7 @@ class Args:
     seed: int = 1  # the first seed: of its networks, its exploration and its environment [ours]
     num_seeds: int = 16  # S: independent agents, of the seeds seed, seed + 1, ... [ours]
     env_backend: str = "gymnasium"  # "envpool": its DM Control suite, which has a MuJoCo of its own [ours]
-    num_workers: int = 0  # processes for the environments; 0: one a seed, as far as there are cores [ours]
+    num_workers: int = 0  # processes for the environments; 0: as many as pay, with a core left for this one [ours]
     total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
     learning_rate: float = 5e-4  # Adam step size of all networks [paper]
     buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
@@ -140,10 +137,11 @@ def check_args(args):
         raise ValueError(f"{flags} are {ratios} and sum to {sum(ratios):g}, expected a sum of 1")
     if args.predictor_target not in ("fresh", "stored"):
         raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
-    most = min(args.total_timesteps, args.buffer_size)
-    if max(args.learning_starts, args.train_frequency) > most:
-        flags = f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}"
-        raise ValueError(f"{flags}, expected no more than --total-timesteps and --buffer-size ({most})")
+    if max(args.learning_starts, args.train_frequency) > min(args.total_timesteps - 1, args.buffer_size):
+        raise ValueError(
+            f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}, expected less"
+            f" than --total-timesteps ({args.total_timesteps}) and no more than --buffer-size ({args.buffer_size})"
+        )
     if args.env_backend not in ("gymnasium", "envpool"):
         raise ValueError(f"--env-backend is {args.env_backend!r}, expected 'gymnasium' or 'envpool'")
 
@@ -225,6 +223,15 @@ def finite(name, value, global_step):
     return value
 
 
+def finite_seeds(name, values, first_seed, global_step):
+    """values (S, ...) as float32, if they are finite; otherwise ends the run with one line that names the seed."""
+    values = np.asarray(values, dtype=np.float32)
+    if not np.isfinite(values).all():
+        k = int(np.argwhere(~np.isfinite(values))[0, 0])
+        finite(f"{name} of seed {first_seed + k}", values[k][~np.isfinite(values[k])][:1], global_step)
+    return values
+
+
 def to_env_action(action, space):
     """Scales an action of shape (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
     action = space.low + (action.reshape(space.shape).astype(np.float64) + 1) / 2 * (space.high - space.low)
@@ -267,7 +274,7 @@ class QNetwork(nn.Module):
     def q_values(self, features, actions, bfloat16=False):
         """Q(s, a) of many actions per state: features (B, 128) of obs_stream, actions (B, N, A) -> (B, N).
 
-        With bfloat16 all but the last two layers compute in it; Q itself would be rounded to two or three digits.
+        With bfloat16 the matrix products compute in it, all but the last, which would round Q to two or three digits.
         """
         with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
             action_features = self.action_stream(actions)  # (B, N, 128)
@@ -301,17 +308,18 @@ class ReplayMemory:
         self.staged = np.zeros((args.num_seeds, args.train_frequency, sum(self.sizes)), dtype=np.float32)
         self.num_staged = 0
         self.arrived = torch.zeros(self.staged.shape, device=device)
-        self.store = fast(args, self._store)
+        self.store = fast(args, device, self._store)  # as a CUDA graph on CUDA
         self.seeds = torch.arange(args.num_seeds, device=device).unsqueeze(1)  # (S, 1), picks each seed's own rows
 
-        self.block_size = math.isqrt(capacity - 1) + 1
+        # Blocks are smaller than in the plain script, since each draw of each seed reads a whole one.
+        self.block_size = math.ceil(math.sqrt(capacity / args.batch_size))
         num_blocks = -(-capacity // self.block_size)
         # 0 where nothing is stored
         self.priorities = torch.zeros(args.num_seeds, num_blocks, self.block_size, device=device)
         self.block_sums = torch.zeros(args.num_seeds, num_blocks, dtype=torch.float64, device=device)
         self.block_mins = torch.full((args.num_seeds, num_blocks), math.inf, device=device)
         self.max_priority = torch.ones(args.num_seeds, 1, device=device)
-        self.draws = torch.zeros(args.num_seeds, capacity, dtype=torch.int64, device=device)
+        self.last_draw = torch.zeros(args.num_seeds, capacity, dtype=torch.int64, device=device)  # scratch
 
     def add(self, obs, actions, rewards, next_obs, terminated):
         """Takes one transition of each seed: arrays (S, obs_size), (S, A) and (S,), with a_max <- action.
@@ -355,10 +363,10 @@ class ReplayMemory:
     def remember(self, indices, a_max, td_errors):
         """Writes a_max (S, B, A) and the p_i that follow from the TD errors (S, B) into the rows (S, B)."""
         # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
-        draws = torch.arange(indices.shape[1], device=indices.device).expand_as(indices)
-        draws = self.draws.scatter_(1, indices, -1).scatter_reduce_(1, indices, draws, "amax").gather(1, indices)
-        self.a_max[self.seeds, indices] = a_max[self.seeds, draws]
-        priorities = (td_errors.gather(1, draws).abs() + 1e-6) ** self.priority_exponent
+        order = torch.arange(indices.shape[1], device=indices.device).expand_as(indices)
+        last = self.last_draw.scatter_(1, indices, -1).scatter_reduce_(1, indices, order, "amax").gather(1, indices)
+        self.a_max[self.seeds, indices] = a_max[self.seeds, last]
+        priorities = (td_errors.gather(1, last).abs() + 1e-6) ** self.priority_exponent
         torch.maximum(self.max_priority, priorities.amax(1, keepdim=True), out=self.max_priority)
         self.priorities.flatten(1).scatter_(1, indices, priorities)
         self._sum_blocks(indices // self.block_size)
@@ -437,12 +445,13 @@ def sample_actions(q_network, features, num_samples, args, on_grid=False):
 
 
 def argmax_action(q_network, features, actions, bfloat16=False):
-    """The best action of a search set (Eq. 17): features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
+    """The best action of a search set (Eq. 17), and its place in it.
 
-    index is its place in the set.
+    features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
     """
-    # On a CPU some states at a time, so that what is computed for them stays in its cache.
-    num = 32 if features.device.type == "cpu" else len(features)
+    # On a CPU some states at a time, so that what is computed for them stays in its cache (about 3200 actions).
+    on_cpu = features.device.type == "cpu"
+    num = max(3232 // actions.shape[1], len(features) // 16, 1) if on_cpu else len(features)
     parts = zip(features.split(num), actions.split(num), strict=True)
     index = torch.cat([q_network.q_values(*part, bfloat16) for part in parts]).argmax(1)
     return actions[torch.arange(len(actions), device=actions.device), index], index
@@ -453,9 +462,8 @@ def greedy_action(q_network, obs, args, on_grid=False):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
-    bfloat16 = (
-        args.mixed_precision and obs.device.type == "cpu"
-    )  # for one state the casts cost a GPU more than they save
+    # For one state the casts cost a GPU more than they save.
+    bfloat16 = args.mixed_precision and obs.device.type == "cpu"
     return argmax_action(q_network, features, actions, bfloat16)[0].squeeze(0)
 
 
@@ -486,15 +494,18 @@ def training_loss(q_network, target_network, batch, weights, args, on_grid=False
     """
     obs, next_obs, actions, stored, rewards, terminated = batch
 
-    # Search set at s' from the *target* predictors, judged by the *target* Q. The two values that count are computed
-    # again, in float32 and without the other actions: those of a_max (Eq. 18) and of the stored action.
+    # Search set at s' from the *target* predictors, judged by the *target* Q. The two values that count, of the action
+    # found and of the stored one, are computed again without bfloat16: its rounding must not replace a better action.
     with torch.no_grad():
         features = target_network.obs_stream(next_obs)
         searched = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
         searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
-        a_max, best = argmax_action(target_network, features, searched, args.mixed_precision)
-        next_q = target_network.q_values(features, torch.stack([a_max, stored], dim=1))  # (B, 2)
-        target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_q[:, 0], args.gamma)
+        found, best = argmax_action(target_network, features, searched, args.mixed_precision)
+        next_q = target_network.q_values(features, torch.stack([found, stored], dim=1))  # (B, 2)
+        keep = next_q[:, 1] > next_q[:, 0]  # (B,)
+        a_max = torch.where(keep.unsqueeze(1), stored, found)
+        next_values = next_q.amax(1)
+        target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
         # No gradient reaches the observation stream from the predictors' losses (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)
 
@@ -511,9 +522,10 @@ def training_loss(q_network, target_network, batch, weights, args, on_grid=False
         "losses/delta_loss": delta_loss.detach(),
         "losses/categorical_loss": categorical_loss.detach(),
         "losses/q_values": q.detach().mean(),
-        "argmax/refresh_gain": (next_q[:, 0] - next_q[:, 1]).mean(),
+        "argmax/refresh_gain": (next_values - next_q[:, 1]).mean(),
     }
     # Which part of the search set the best action came from: the parts lie one after the other along N.
+    best = best.masked_fill(keep, searched.shape[1] - 1)
     num_uniform, num_delta, _ = split_budget(args.num_target_samples, sample_ratios(args))
     part = (best >= num_uniform).int() + (best >= num_uniform + num_delta) + (best >= args.num_target_samples)
     for i, name in enumerate(("uniform", "delta", "categorical", "stored")):
@@ -563,10 +575,17 @@ def train_step(parameters, optimizer, memory, training_losses, args):
 
 
 def set_up_torch(args, device):
-    """Seed, determinism and precision; switches --mixed-precision off where it would not be faster."""
-    torch.manual_seed(args.seed)
-    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    """Seed, determinism, precision and, on a CPU, the allocator of this process.
+
+    --compile is switched off, with one line, where it does not work, --mixed-precision where it would not be faster.
+    """
+    if args.compile:
+        try:
+            torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
+        except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
+            args.compile = False
+            reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+            print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
     if device.type == "cuda":
         has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
     else:
@@ -576,24 +595,14 @@ def set_up_torch(args, device):
                 ctypes.CDLL(None).mallopt(parameter, 2**30)
     args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
     torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
+    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
+    torch.manual_seed(args.seed)
 
 
-def compiled(args, function):
-    """function through torch.compile; where that fails, one line says so, and all goes on uncompiled in float32."""
-    fast_function = torch.compile(function, dynamic=False, options={"fallback_random": True})  # draws as without it
-
-    def call(*inputs):
-        if args.compile:
-            try:
-                return fast_function(*inputs)
-            except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
-                args.compile = args.mixed_precision = False
-                torch.set_float32_matmul_precision("highest")
-                reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-                print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
-        return function(*inputs)
-
-    return call
+def compiled(function):
+    """function through torch.compile, for fixed shapes, with the random numbers that it draws without it."""
+    return torch.compile(function, dynamic=False, options={"fallback_random": True})
 
 
 class CudaGraph:
@@ -624,10 +633,10 @@ class CudaGraph:
         return self.outputs
 
 
-def fast(args, function, *inputs):
-    """function(*inputs) as a call without arguments: through a CUDA graph where training is on CUDA."""
+def fast(args, device, function, *inputs):
+    """function(*inputs) as a call without arguments: through a CUDA graph where it computes on CUDA."""
     call = functools.partial(function, *inputs)
-    return CudaGraph(call) if args.cudagraphs and args.cuda and torch.cuda.is_available() else call
+    return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
 
 
 def make_policy(greedy_actions, parameters, obs_size, action_size, args):
@@ -640,7 +649,7 @@ def make_policy(greedy_actions, parameters, obs_size, action_size, args):
         device_obs = host_obs.to(device, non_blocking=True)
         host_action.copy_(greedy_actions([parameters], device_obs), non_blocking=True)
 
-    search_fast = fast(args, search)
+    search_fast = fast(args, device, search)
 
     def policy(obs):
         host_obs.numpy()[:] = obs
@@ -653,21 +662,21 @@ def make_policy(greedy_actions, parameters, obs_size, action_size, args):
 
 
 def wait_until(ready, check):
-    """Polls until ready() is true, which costs microseconds; calls check() now and then and sleeps in long waits."""
+    """Polls until ready() is true, which costs microseconds; in long waits it sleeps, and calls check() each time."""
     num_polls = 0
     while not ready():
         num_polls += 1
-        if num_polls % 1000 == 0:
-            check()
-        if num_polls > 20_000:
-            time.sleep(0.001)
-        else:
+        if num_polls < 20_000:
             os.sched_yield()
+        else:
+            check()
+            time.sleep(0.001 if num_polls < 25_000 else 0.02)
 
 
 def run_worker(args, number, members, arrays, parent):
-    """A worker process: steps the environments of the seeds number members at each turn."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; without it a worker ends
+    """A worker process: takes its environments, those of the seeds number members, through each turn."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; when that is gone, a worker ends
+    np.seterr(over="ignore")  # the parent checks what arrives
 
     def check_parent():
         if os.getppid() != parent:
@@ -698,7 +707,9 @@ class GymnasiumEnvs:
     """
 
     def __init__(self, args, obs_size, action_size):
-        num_workers = min(args.num_workers or os.cpu_count(), args.num_seeds)
+        num_cores = max(len(os.sched_getaffinity(0)) - 1, 1)  # one is for this process
+        num_rounds = math.ceil(args.num_seeds / num_cores)  # environments that the busiest worker has
+        num_workers = min(args.num_workers or math.ceil(args.num_seeds / num_rounds), args.num_seeds)
         shapes = dict(
             obs=(args.num_seeds, obs_size), next_obs=(args.num_seeds, obs_size), actions=(args.num_seeds, action_size),
             rewards=(args.num_seeds,), terminated=(args.num_seeds,), ended=(args.num_seeds,), reset=(args.num_seeds,),
@@ -709,11 +720,11 @@ class GymnasiumEnvs:
             code = "q" if name in ("reset", "turn", "done") else "f"
             memory = multiprocessing.RawArray(code, math.prod(shape))
             arrays[name] = np.frombuffer(memory, np.int64 if code == "q" else np.float32).reshape(shape)
-        self.arrays, self.turn = arrays, 0
+        self.arrays, self.turn, self.first_seed = arrays, 0, args.seed
         self.obs, self.next_obs, self.rewards = arrays["obs"], arrays["next_obs"], arrays["rewards"]
         self.terminated, self.ended = arrays["terminated"], arrays["ended"]
         self.members = [range(args.num_seeds)[i::num_workers] for i in range(num_workers)]
-        context = multiprocessing.get_context("fork")  # before CUDA, which a fork would not survive, has been started
+        context = multiprocessing.get_context("fork")  # before this process uses CUDA; the workers use none
         self.workers = [
             context.Process(target=run_worker, args=(args, i, members, arrays, os.getpid()), daemon=True)
             for i, members in enumerate(self.members)
@@ -729,8 +740,8 @@ class GymnasiumEnvs:
     def _check_workers(self):
         for worker, members in zip(self.workers, self.members, strict=True):
             if not worker.is_alive():
-                which = ", ".join(map(str, members))
-                sys.exit(f"error: the worker process of the environments {which} ended with {worker.exitcode}")
+                which = ", ".join(str(self.first_seed + k) for k in members)
+                sys.exit(f"error: the worker process of seed {which} ended with {worker.exitcode}; the logs stay")
 
     def reset(self, seeds):
         self.arrays["reset"][:] = seeds
@@ -747,15 +758,20 @@ class GymnasiumEnvs:
 
 
 class EnvPoolEnvs:
-    """The same with EnvPool's DM Control suite, in threads of this process. Its MuJoCo is not that of dm_control."""
+    """The same with EnvPool's DM Control suite, in threads of this process. Its MuJoCo is not that of dm_control.
+
+    Raises ImportError without EnvPool, ValueError for an environment that it does not have.
+    """
 
     def __init__(self, args, obs_size, action_size):
         import envpool
 
-        self.envpool, self.args = envpool, args
         words = re.split("[-_]", args.env_id.removeprefix("dm_control/").removesuffix("-v0"))
-        self.name = "".join(word.capitalize() for word in words) + "-v1"  # walker-walk is WalkerWalk-v1
-        self.space = make_env(args.env_id).action_space
+        self.name = "".join(word[:1].upper() + word[1:] for word in words) + "-v1"  # walker-walk is WalkerWalk-v1
+        if not args.env_id.startswith("dm_control/") or self.name not in envpool.list_all_envs():
+            raise ValueError(f"--env-id is {args.env_id!r}, expected a dm_control/ id that EnvPool has ({self.name})")
+        self.envs, self.make = None, envpool.make
+        self.space = gym.vector.utils.batch_space(make_env(args.env_id).action_space, args.num_seeds)
         self.terminated = np.zeros(args.num_seeds, np.float32)  # the suite only ever truncates
 
     def _flat(self, obs):
@@ -763,30 +779,32 @@ class EnvPoolEnvs:
         return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1).astype(np.float32)
 
     def reset(self, seeds):
-        self.envs = self.envpool.make(self.name, env_type="gymnasium", num_envs=len(seeds), seed=int(seeds[0]))
+        self.close()
+        self.envs = self.make(self.name, env_type="gymnasium", num_envs=len(seeds), seed=int(seeds[0]))
         self.obs = self._flat(self.envs.reset()[0])
 
     def step(self, actions):
-        actions = np.stack([to_env_action(action, self.space) for action in actions])
-        obs, rewards, terminated, truncated, _ = self.envs.step(actions)
+        obs, rewards, terminated, truncated, _ = self.envs.step(to_env_action(actions, self.space))
         self.next_obs, self.rewards = self._flat(obs), rewards.astype(np.float32)
         self.ended = terminated | truncated
-        self.obs = self.next_obs.copy()
+        self.obs = self.next_obs
         if self.ended.any():
             numbers = np.flatnonzero(self.ended)
+            self.obs = self.next_obs.copy()
             self.obs[numbers] = self._flat(self.envs.reset(numbers)[0])
 
     def close(self):
-        self.envs.close()
+        if self.envs is not None:
+            self.envs.close()
 
 
-def evaluate(envs, policy, args, seeds):
+def evaluate(envs, policy, args, seeds, device):
     """Undiscounted returns (S, args.eval_episodes) of greedy episodes: own environments, an own random stream.
 
     The same seeds give the same initial states at every evaluation.
     """
     returns = [[0.0] for _ in seeds]
-    with torch.random.fork_rng(devices=[torch.device("cuda")] if torch.cuda.is_available() else []):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seeds[0])
         envs.reset(seeds)
         while min(map(len, returns)) <= args.eval_episodes:
@@ -806,20 +824,13 @@ if __name__ == "__main__":
         env = make_env(args.env_id)
         obs_size, action_size = math.prod(env.observation_space.shape), math.prod(env.action_space.shape)
         env.close()
-        make_envs = GymnasiumEnvs
-        if args.env_backend == "envpool":
-            import envpool  # noqa: F401
-
-            make_envs = EnvPoolEnvs
+        make_envs = EnvPoolEnvs if args.env_backend == "envpool" else GymnasiumEnvs
+        envs = make_envs(args, obs_size, action_size)  # before CUDA is used, since processes are forked
+        eval_envs = make_envs(args, obs_size, action_size) if args.eval_frequency else None
+        check_memory(args, obs_size, action_size, device)
     except (ValueError, ImportError) as error:
         sys.exit(f"error: {error}")
     seeds = np.arange(args.seed, args.seed + args.num_seeds)
-    envs = make_envs(args, obs_size, action_size)
-    eval_envs = make_envs(args, obs_size, action_size) if args.eval_frequency else None
-    try:
-        check_memory(args, obs_size, action_size, device)
-    except ValueError as error:
-        sys.exit(f"error: {error}")
     set_up_torch(args, device)
     if device.type == "cpu":
         print("this script is made for a GPU; on a CPU it is no faster than one process per seed", file=sys.stderr)
@@ -829,9 +840,11 @@ if __name__ == "__main__":
     env_name = re.sub(r"[/:]", "_", args.env_id)
     run_dirs = [pathlib.Path("runs") / f"{env_name}__{script}__{seed}__{stamp}" for seed in seeds]
     writers, episodes_csvs, eval_csvs = [], [], []
+    description = describe_run(args, device)
+    if args.env_backend == "envpool":  # with a MuJoCo of its own
+        description["versions"] |= {"mujoco": "EnvPool's", "envpool": metadata.version("envpool")}
     for seed, run_dir in zip(seeds, run_dirs, strict=True):
         run_dir.mkdir(parents=True)
-        description = describe_run(args, device)
         description["args"] |= {"seed": int(seed), "first_seed": args.seed}
         (run_dir / "config.json").write_text(json.dumps(description, indent=2) + "\n")
         writers.append(SummaryWriter(run_dir.resolve()))
@@ -856,19 +869,19 @@ if __name__ == "__main__":
     optimizer = torch.optim.Adam(online.values(), **adam)
     memory = ReplayMemory(args, obs_size, action_size, device)
 
-    # The computations of the loop, made for one seed, as such for all, once for actions anywhere and once for on_grid.
+    # The computations of the loop for all seeds, once for actions anywhere and once for on_grid.
     templates = [QNetwork(obs_size, action_size, args.num_bins).to(device) for _ in range(2)]
     policies, updates = [], []
     for on_grid in (False, True):
         greedy_actions = for_all_seeds(functools.partial(greedy_action, args=args, on_grid=on_grid), templates[0])
         training_losses = for_all_seeds(functools.partial(training_loss, args=args, on_grid=on_grid), *templates)
         if args.compile:
-            greedy_actions, training_losses = compiled(args, greedy_actions), compiled(args, training_losses)
+            greedy_actions, training_losses = compiled(greedy_actions), compiled(training_losses)
         policies.append(make_policy(greedy_actions, online, obs_size, action_size, args))
         inputs = ([online, target], optimizer, memory, training_losses, args)
-        updates.append(fast(args, train_step, *inputs))
+        updates.append(fast(args, device, train_step, *inputs))
     if args.compile and device.type == "cuda":  # where the number of kernels counts
-        memory.sample, memory.remember = compiled(args, memory.sample), compiled(args, memory.remember)
+        memory.sample, memory.remember = compiled(memory.sample), compiled(memory.remember)
     first_q = for_all_seeds(lambda q_network, obs, action: q_network.q_values(
         q_network.obs_stream(obs.unsqueeze(0)), action.view(1, 1, -1)).squeeze(), templates[0])  # fmt: skip
 
@@ -877,12 +890,12 @@ if __name__ == "__main__":
             for name, value in online.items():
                 target[name].copy_(value)
 
-    copy_target_fast = fast(args, copy_target)
+    copy_target_fast = fast(args, device, copy_target)
 
     rngs = [np.random.default_rng(seed) for seed in seeds]  # decide when to explore, and where
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
     envs.reset(seeds)
-    obs = finite("observation", envs.obs.copy(), 0)
+    obs = finite_seeds("observation", envs.obs, args.seed, 0).copy()
     episodic_return, discounted_return, initial_q = np.zeros((3, args.num_seeds))
     episodic_length, last_returns, num_updates = np.zeros(args.num_seeds, int), [[] for _ in seeds], 0
     total = args.total_timesteps * args.num_seeds
@@ -895,7 +908,7 @@ if __name__ == "__main__":
             if rng.random() < args.exploration_epsilon:
                 bins = rng.integers(args.num_bins, size=action_size)
                 actions[k] = bin_value(bins, args.num_bins) if on_grid else rng.uniform(-1, 1, action_size)
-        finite("action", actions, global_step)
+        actions = finite_seeds("action", actions, args.seed, global_step)
         if (episodic_length == 0).any():  # what Q promises at the start is held against the return that follows
             with torch.no_grad():
                 q = first_q([online], *(torch.from_numpy(array).to(device) for array in (obs, actions)))
@@ -905,18 +918,16 @@ if __name__ == "__main__":
         num_stored = global_step - 1
         updated = num_stored >= args.learning_starts and num_stored % args.train_frequency == 0
         if updated:
-            metrics = updates[on_grid]()
+            metrics = updates[num_stored <= args.discrete_until]()
             num_updates += 1
         if num_stored >= args.learning_starts and num_stored % args.target_network_frequency == 0:
             copy_target_fast()
 
         envs.step(actions)
-        next_obs, rewards = (
-            finite("observation", envs.next_obs, global_step),
-            finite("reward", envs.rewards, global_step),
-        )
+        next_obs = finite_seeds("observation", envs.next_obs, args.seed, global_step)
+        rewards = finite_seeds("reward", envs.rewards, args.seed, global_step)
         memory.add(obs, actions, rewards, next_obs, envs.terminated)
-        obs = finite("observation", envs.obs.copy(), global_step)
+        obs = finite_seeds("observation", envs.obs, args.seed, global_step).copy()
         discounted_return += args.gamma**episodic_length * rewards
         episodic_return += rewards
         episodic_length += 1
@@ -932,15 +943,16 @@ if __name__ == "__main__":
         if envs.ended.any():
             progress.set_postfix({"return": f"{np.mean([r[-1] for r in last_returns if r]):.1f}"}, refresh=False)
 
-        if updated and num_updates % 100 == 1:  # reading metrics makes the host wait for the device, so not every time
-            values = finite("a loss or metric", torch.stack(list(metrics.values())).cpu().numpy(), global_step)
+        if updated and num_updates % 100 == 1:  # S times as many as in the plain script, so not as often
+            values = torch.stack(list(metrics.values()), dim=1).cpu().numpy()
+            values = finite_seeds("a loss", values, args.seed, global_step)  # (S, number of metrics)
             for k, writer in enumerate(writers):
-                for name, value in zip(metrics, values[:, k], strict=True):
+                for name, value in zip(metrics, values[k], strict=True):
                     writer.add_scalar(name, value, global_step)
                 writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
 
         if args.eval_frequency and global_step % args.eval_frequency == 0:
-            returns = evaluate(eval_envs, policies[on_grid], args, seeds + 1_000_000)
+            returns = evaluate(eval_envs, policies[on_grid], args, seeds + 1_000_000, device)
             for k, episodes in enumerate(returns):
                 for episode, value in enumerate(episodes):
                     eval_csvs[k].write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")

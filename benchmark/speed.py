@@ -1,6 +1,6 @@
 """How fast a script is on this machine: plain against fast, beside dm_control alone and the arithmetic floor.
 
-    python benchmark/speed.py                     everything (about 15 minutes on 2 CPU cores, 6 on a GPU machine)
+    python benchmark/speed.py               loop, parts, cost, memory (30 minutes on 2 CPU cores, 8 on a GPU machine)
     python benchmark/speed.py loop --repetitions 5
     python benchmark/speed.py parts cost memory --script qmle_continuous.py
     python benchmark/speed.py loop --against ../old/qmle_continuous.py      another version of the script, in turns
@@ -17,12 +17,15 @@ Parts of it:
     precision  (with --model) what choosing in bfloat16 costs in Q, for a model.pt of qmle_continuous.py
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
-Everything is written to benchmark/results/speed/<cpu or cuda>.csv: part, what, variant, value, unit, a line each time.
+Everything is written to benchmark/results/speed/<cpu or cuda>.csv (part, what, variant, value, unit, a line each time),
+with a manifest beside it (command, commit, machine, versions, date).
 """
 
 import argparse
 import csv
+import datetime
 import importlib.util
+import json
 import os
 import pathlib
 import platform
@@ -77,7 +80,7 @@ def dm_control_speed(env_id, num_steps=3000):
 
 
 def loop_speed(script, env_id, num_steps, flags):
-    """Steps per second of a training run, median over its episodes of 1000 steps from the third on."""
+    """Steps per second of a training run from the end of its second episode on: it compiles before."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, str(script), "--env-id", env_id, "--total-timesteps", str(num_steps), *flags]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -86,7 +89,7 @@ def loop_speed(script, env_id, num_steps, flags):
         (path,) = pathlib.Path(folder).glob("runs/*/episodes.csv")
         rows = list(csv.DictReader(path.open()))
     steps, times = (np.array([float(row[name]) for row in rows]) for name in ("global_step", "wall_time"))
-    return float(np.median(np.diff(steps)[1:] / np.diff(times)[1:]))
+    return (steps[-1] - steps[1]) / (times[-1] - times[1])
 
 
 def measure_loop(args, record):
@@ -94,7 +97,7 @@ def measure_loop(args, record):
     if not torch.cuda.is_available():
         variants["fast, float32"] = (args.script, ["--no-mixed-precision"])
     if args.against:
-        variants["against"] = (pathlib.Path(args.against).resolve(), args.against_flags)
+        variants["against"] = (pathlib.Path(args.against).resolve(), args.against_flags.split())
     for repetition in range(args.repetitions):
         for name, (script, flags) in variants.items():
             slow = torch.cuda.is_available() and name != "fast"  # there it takes long and varies little
@@ -120,7 +123,10 @@ def load(script):
 
 
 def build(script, task, **flags):
-    """The computations of the script's main block, with a memory of 5000 random transitions: (args, action, update)."""
+    """The computations of the script's main block, with a memory of 5000 random transitions.
+
+    Returns the script, its args, the target network, and one action and one update as calls without arguments.
+    """
     module = load(script)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     obs_size, action_size = SIZES[task]
@@ -145,11 +151,13 @@ def build(script, task, **flags):
         memory.add(obs, action, rng.random(), next_obs, False)
     if args.compile:
         for name in ("greedy_action", "training_loss"):
-            setattr(module, name, module.compiled(args, getattr(module, name)))
+            setattr(module, name, module.compiled(getattr(module, name)))
         if device.type == "cuda":
-            memory.sample, memory.remember = (module.compiled(args, f) for f in (memory.sample, memory.remember))
-    policy = module.make_policy(network, obs_size, action_size, args)
-    update = module.fast(args, module.train_step, network, target, optimizer, memory, args)
+            memory.sample, memory.remember = (module.compiled(f) for f in (memory.sample, memory.remember))
+    if flags.get("compile", True) != args.compile:
+        sys.exit("error: --compile does not work here, so there is nothing to compare")
+    policy = module.make_policy(network, args)
+    update = module.fast(args, device, module.train_step, network, target, optimizer, memory, args)
     obs = np.zeros(obs_size, np.float32)
     return module, args, target, lambda: policy(obs), update
 
@@ -226,20 +234,23 @@ def measure_memory(args, record):
 
 
 def measure_resident(args, record):
-    """Resident memory of a run after 1e5 and 1e6 steps. Its replay memory is full by then, and its updates are few."""
+    """Resident memory of a run after 1e5 and 1e6 steps. Its replay memory is full by then; updates are few on a CPU."""
     with tempfile.TemporaryDirectory() as folder:
-        flags = ["--env-id", args.env_id, "--total-timesteps", "1000000", "--buffer-size", "50000"]
-        flags += ["--train-frequency", "100", "--num-greedy-samples", "10", "--num-target-samples", "10", *PLAIN]
+        flags = ["--env-id", args.env_id, "--total-timesteps", "1010000", "--buffer-size", "50000"]
+        if not torch.cuda.is_available():
+            flags += ["--train-frequency", "100", "--num-greedy-samples", "10", "--num-target-samples", "10"]
         run = subprocess.Popen([sys.executable, str(args.script), *flags], cwd=folder, stdout=subprocess.DEVNULL)
         process, marks = psutil.Process(run.pid), [100_000, 1_000_000]
         while run.poll() is None and marks:
             time.sleep(1)
             for path in pathlib.Path(folder).glob("runs/*/episodes.csv"):
                 lines = path.read_text().splitlines()
-                if len(lines) > 1 and int(lines[-1].split(",")[0]) >= min(marks[0], 999_000):
+                if marks and len(lines) > 1 and int(lines[-1].split(",")[0]) >= marks[0]:
                     value = process.memory_info().rss / 1e6
-                    record("memory", "resident", f"after {marks.pop(0)} steps", value, "MB")
+                    record("resident", "resident memory", f"after {marks.pop(0)} steps", value, "MB")
         run.wait()
+    if marks:
+        sys.exit(f"error: the run ended before step {marks[0]}")
 
 
 # ---- precision
@@ -254,7 +265,7 @@ def measure_precision(args, record):
     network.load_state_dict(saved["q_network"])
     env = module.make_env(script_args.env_id)
     script_args.mixed_precision = False
-    policy = module.make_policy(network, saved["obs_size"], saved["action_size"], script_args)
+    policy = module.make_policy(network, script_args)
     torch.manual_seed(0)
     obs, visited = env.reset(seed=0)[0], []
     for _ in range(1000):
@@ -290,6 +301,7 @@ def print_table(rows):
         print(f"{what:<46}{variant:<22}{''.join(numbers)}  {unit}")
 
 
+DEFAULT = ["loop", "parts", "cost", "memory"]
 PARTS = {
     "precision": measure_precision,
     "loop": measure_loop,
@@ -309,7 +321,7 @@ if __name__ == "__main__":
     parser.add_argument("--total-timesteps", type=int, default=12_000 if torch.cuda.is_available() else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--against", help="path of another version of the script, run with --against-flags")
-    parser.add_argument("--against-flags", nargs="*", default=[])
+    parser.add_argument("--against-flags", default="", help="in one string, with a blank first: ' --no-cudagraphs'")
     parser.add_argument("--model", help="a model.pt, for precision")
     parser.add_argument("--out", help="CSV file; default benchmark/results/speed/<cpu or cuda>.csv")
     args = parser.parse_args()
@@ -319,16 +331,27 @@ if __name__ == "__main__":
     out.parent.mkdir(parents=True, exist_ok=True)
     device = torch.cuda.get_device_name() if kind == "cuda" else platform.processor() or "cpu"
     print(f"{args.script.name}, {device}, {os.cpu_count()} CPU cores, torch {torch.__version__}", flush=True)
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = None
+    manifest = dict(command=sys.argv, commit=commit, device=device, cpu_cores=os.cpu_count(), torch=torch.__version__)
+    manifest |= dict(python=platform.python_version(), date=datetime.date.today().isoformat())
+    out.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n")
     rows = []
+    if out.exists():  # other parts that were measured before stay
+        asked = args.what or DEFAULT
+        rows = [row for row in list(csv.reader(out.open()))[1:] if row[0] not in asked]
 
     def record(*row):
         rows.append(row)
         print(*row, file=sys.stderr, flush=True)
 
-    for part in args.what or ["loop", "parts", "cost", "memory"]:
+    for part in args.what or DEFAULT:
         PARTS[part](args, record)
         with out.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("part", "what", "variant", "value", "unit"))
-            writer.writerows((*row[:3], f"{row[3]:.6g}", row[4]) for row in rows)
+            writer.writerows((*row[:3], f"{float(row[3]):.6g}", row[4]) for row in rows)
     print_table(rows)

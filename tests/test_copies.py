@@ -46,6 +46,7 @@ CONTINUOUS_MULTISEED = {
     "Args": "seeds and workers; no tracking, no video, no playing of saved models",
     "check_args": "seeds and workers; no video",
     "make_env": "no video",
+    "third-party imports": "no video",
     "check_memory": "memory of all seeds",
     "ReplayMemory": "a leading seed dimension",
     "train_step": "stacked parameters",

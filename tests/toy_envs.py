@@ -81,6 +81,26 @@ class TwoEndings(gym.Env):
         return self.observe(), self.count - 1 + 100 * self.episode, self.episode % 2 == 0 and self.count == 7, False, {}
 
 
+class Echo(gym.Env):
+    """Observes the seed of its first reset and the last action; the reward is that action plus ten times that seed.
+
+    Episodes terminate after 5 to 9 steps, by the seed.
+    """
+
+    action_space = gym.spaces.Box(-1, 1, (2,))
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (3,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.own, self.count = self.own if seed is None else seed, 0
+        return np.array([self.own, 0, 0], np.float32), {}
+
+    def step(self, action):
+        self.count += 1
+        obs = np.array([self.own, *action], np.float32)
+        return obs, float(action[0]) + 10 * self.own, self.count == 5 + self.own % 5, False, {}
+
+
 class NanReset(TwoEndings):
     """TwoEndings, with an observation at the third reset that is not a number."""
 
@@ -145,6 +165,7 @@ class Spaces(gym.Env):
 box = gym.spaces.Box
 vector, images, action = box(-1, 1, (3,)), box(0, 255, (8, 8, 3), np.uint8), box(-1, 1, (2,))
 gym.register("TwoEndings-v0", TwoEndings, max_episode_steps=10)
+gym.register("Echo-v0", Echo, max_episode_steps=20)
 gym.register("NanReset-v0", NanReset, max_episode_steps=10)
 gym.register("Combination-v0", Combination, max_episode_steps=10)
 gym.register("Recorder-v0", Recorder, max_episode_steps=20)
