@@ -321,13 +321,15 @@ class ReplayMemory:
         self.max_priority = torch.ones(args.num_seeds, 1, device=device)
         self.last_draw = torch.zeros(args.num_seeds, capacity, dtype=torch.int64, device=device)  # scratch
 
-    def add(self, obs, actions, rewards, next_obs, terminated):
-        """Takes one transition of each seed: arrays (S, obs_size), (S, A) and (S,), with a_max <- action.
+    def add(self, rows, obs, actions, rewards, next_obs, terminated):
+        """Takes a transition of each seed in the slice rows: arrays (R, obs_size), (R, A), (R,); a_max <- action.
 
-        Every train_frequency transitions are stored together, over the oldest rows.
+        The last seeds complete a step; every train_frequency steps are stored together, over the oldest rows.
         """
-        scalars = np.stack([rewards, terminated], axis=1)
-        self.staged[:, self.num_staged] = np.concatenate([obs, next_obs, actions, actions, scalars], axis=1)
+        fields = (obs, next_obs, actions, actions, rewards[:, None], terminated[:, None])
+        self.staged[rows, self.num_staged] = np.concatenate(fields, axis=1, dtype=np.float32)
+        if rows.stop < len(self.staged):
+            return
         self.num_staged += 1
         if self.num_staged == self.staged.shape[1]:
             self.arrived.copy_(torch.from_numpy(self.staged))
@@ -640,10 +642,13 @@ def fast(args, device, function, *inputs):
 
 
 def make_policy(greedy_actions, parameters, obs_size, action_size, args):
-    """The greedy policies as a function from observations (S, obs_size) to actions (S, A), both NumPy arrays."""
-    device = next(iter(parameters.values())).device
-    pinned = device.type == "cuda"
-    host_obs, host_action = (torch.zeros(args.num_seeds, size, pin_memory=pinned) for size in (obs_size, action_size))
+    """The greedy policies of R seeds, whose parameters (R, ...) are given, as a function on NumPy arrays.
+
+    It takes observations (R, obs_size) and returns actions (R, A).
+    """
+    first = next(iter(parameters.values()))
+    device, pinned = first.device, first.device.type == "cuda"
+    host_obs, host_action = (torch.zeros(len(first), size, pin_memory=pinned) for size in (obs_size, action_size))
 
     def search():
         device_obs = host_obs.to(device, non_blocking=True)
@@ -661,6 +666,12 @@ def make_policy(greedy_actions, parameters, obs_size, action_size, args):
     return policy
 
 
+def groups_of(num_seeds):
+    """The seeds as two groups, slices: while the environments of one take a step, this process sees to the other."""
+    half = math.ceil(num_seeds / 2)
+    return [slice(0, half), slice(half, num_seeds)][: min(num_seeds, 2)]
+
+
 def wait_until(ready, check):
     """Polls until ready() is true, which costs microseconds; in long waits it sleeps, and calls check() each time."""
     num_polls = 0
@@ -674,7 +685,7 @@ def wait_until(ready, check):
 
 
 def run_worker(args, number, members, arrays, parent):
-    """A worker process: takes its environments, those of the seeds number members, through each turn."""
+    """A worker process: steps its environments, those of the seeds number members. The groups take turns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; when that is gone, a worker ends
     np.seterr(over="ignore")  # the parent checks what arrives
 
@@ -687,7 +698,10 @@ def run_worker(args, number, members, arrays, parent):
     while True:
         turn += 1
         wait_until(lambda: arrays["turn"][0] >= turn, check_parent)  # noqa: B023
+        rows = groups_of(args.num_seeds)[(turn - 1) % len(groups_of(args.num_seeds))]
         for env, k in zip(envs, members, strict=True):
+            if not rows.start <= k < rows.stop:
+                continue
             if arrays["reset"][k] >= 0:
                 arrays["obs"][k] = env.reset(seed=int(arrays["reset"][k]))[0]
                 continue
@@ -702,8 +716,9 @@ def run_worker(args, number, members, arrays, parent):
 class GymnasiumEnvs:
     """One environment per seed, in worker processes that share arrays with this one.
 
-    After reset(seeds) and after each step(actions) of shape (S, A), obs (S, obs_size) is what to act on next; next_obs,
-    rewards, terminated and ended (S, ...) tell of the step, next_obs before an environment that ended was reset.
+    start(group, actions) lets the environments of a group take a step with actions (R, A), wait(group) waits for it;
+    the groups take turns. Then, and after reset(seeds), obs (S, obs_size) is what to act on next; next_obs, rewards,
+    terminated and ended (S, ...) tell of the step, next_obs before an environment that ended was reset.
     """
 
     def __init__(self, args, obs_size, action_size):
@@ -720,7 +735,8 @@ class GymnasiumEnvs:
             code = "q" if name in ("reset", "turn", "done") else "f"
             memory = multiprocessing.RawArray(code, math.prod(shape))
             arrays[name] = np.frombuffer(memory, np.int64 if code == "q" else np.float32).reshape(shape)
-        self.arrays, self.turn, self.first_seed = arrays, 0, args.seed
+        self.arrays, self.first_seed, self.groups = arrays, args.seed, groups_of(args.num_seeds)
+        self.turn, self.last_turn = 0, [0] * len(self.groups)
         self.obs, self.next_obs, self.rewards = arrays["obs"], arrays["next_obs"], arrays["rewards"]
         self.terminated, self.ended = arrays["terminated"], arrays["ended"]
         self.members = [range(args.num_seeds)[i::num_workers] for i in range(num_workers)]
@@ -732,10 +748,14 @@ class GymnasiumEnvs:
         for worker in self.workers:
             worker.start()
 
-    def _take_turn(self):
+    def start(self, group, actions=0.0):
+        self.arrays["actions"][self.groups[group]] = actions
         self.turn += 1
+        self.last_turn[group] = self.turn
         self.arrays["turn"][0] = self.turn
-        wait_until(lambda: self.arrays["done"].min() >= self.turn, self._check_workers)
+
+    def wait(self, group):
+        wait_until(lambda: self.arrays["done"].min() >= self.last_turn[group], self._check_workers)
 
     def _check_workers(self):
         for worker, members in zip(self.workers, self.members, strict=True):
@@ -745,12 +765,10 @@ class GymnasiumEnvs:
 
     def reset(self, seeds):
         self.arrays["reset"][:] = seeds
-        self._take_turn()
+        for group in range(len(self.groups)):
+            self.start(group)
+        self.wait(group)
         self.arrays["reset"][:] = -1
-
-    def step(self, actions):
-        self.arrays["actions"][:] = actions
-        self._take_turn()
 
     def close(self):
         for worker in self.workers:
@@ -770,35 +788,45 @@ class EnvPoolEnvs:
         self.name = "".join(word[:1].upper() + word[1:] for word in words) + "-v1"  # walker-walk is WalkerWalk-v1
         if not args.env_id.startswith("dm_control/") or self.name not in envpool.list_all_envs():
             raise ValueError(f"--env-id is {args.env_id!r}, expected a dm_control/ id that EnvPool has ({self.name})")
-        self.envs, self.make = None, envpool.make
-        self.space = gym.vector.utils.batch_space(make_env(args.env_id).action_space, args.num_seeds)
-        self.terminated = np.zeros(args.num_seeds, np.float32)  # the suite only ever truncates
+        self.pools, self.make, self.groups = [], envpool.make, groups_of(args.num_seeds)
+        space = make_env(args.env_id).action_space
+        self.spaces = [gym.vector.utils.batch_space(space, rows.stop - rows.start) for rows in self.groups]
+        self.obs, self.next_obs = np.zeros((2, args.num_seeds, obs_size), np.float32)
+        self.rewards, self.ended, self.terminated = np.zeros(
+            (3, args.num_seeds), np.float32
+        )  # the suite only truncates
 
     def _flat(self, obs):
         parts = [obs[key] for key in sorted(obs)]  # the order of gymnasium's Dict
-        return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1).astype(np.float32)
+        return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1)
 
     def reset(self, seeds):
         self.close()
-        self.envs = self.make(self.name, env_type="gymnasium", num_envs=len(seeds), seed=int(seeds[0]))
-        self.obs = self._flat(self.envs.reset()[0])
+        num_threads = max((len(os.sched_getaffinity(0)) - 1) // len(self.groups), 1)
+        for rows in self.groups:
+            own = [int(seed) for seed in seeds[rows]]
+            flags = dict(num_envs=len(own), seed=own, num_threads=min(num_threads, len(own)))
+            self.pools.append(self.make(self.name, env_type="gymnasium", **flags))
+            self.obs[rows] = self._flat(self.pools[-1].reset()[0])
 
-    def step(self, actions):
-        obs, rewards, terminated, truncated, _ = self.envs.step(to_env_action(actions, self.space))
-        self.next_obs, self.rewards = self._flat(obs), rewards.astype(np.float32)
-        self.ended = terminated | truncated
-        self.obs = self.next_obs
-        if self.ended.any():
-            numbers = np.flatnonzero(self.ended)
-            self.obs = self.next_obs.copy()
-            self.obs[numbers] = self._flat(self.envs.reset(numbers)[0])
+    def start(self, group, actions):
+        self.pools[group].send(to_env_action(actions, self.spaces[group]))
+
+    def wait(self, group):
+        rows = self.groups[group]
+        obs, self.rewards[rows], _, self.ended[rows], _ = self.pools[group].recv()
+        self.obs[rows] = self.next_obs[rows] = self._flat(obs)
+        numbers = np.flatnonzero(self.ended[rows])
+        if len(numbers):
+            self.obs[rows][numbers] = self._flat(self.pools[group].reset(numbers)[0])
 
     def close(self):
-        if self.envs is not None:
-            self.envs.close()
+        for pool in self.pools:
+            pool.close()
+        self.pools = []
 
 
-def evaluate(envs, policy, args, seeds, device):
+def evaluate(envs, policies, args, seeds, device):
     """Undiscounted returns (S, args.eval_episodes) of greedy episodes: own environments, an own random stream.
 
     The same seeds give the same initial states at every evaluation.
@@ -808,7 +836,10 @@ def evaluate(envs, policy, args, seeds, device):
         torch.manual_seed(seeds[0])
         envs.reset(seeds)
         while min(map(len, returns)) <= args.eval_episodes:
-            envs.step(policy(envs.obs))
+            for group, rows in enumerate(envs.groups):
+                envs.start(group, policies[group](envs.obs[rows]))
+            for group in range(len(envs.groups)):
+                envs.wait(group)
             for k, reward in enumerate(envs.rewards):
                 returns[k][-1] += float(reward)
                 if envs.ended[k]:
@@ -869,7 +900,7 @@ if __name__ == "__main__":
     optimizer = torch.optim.Adam(online.values(), **adam)
     memory = ReplayMemory(args, obs_size, action_size, device)
 
-    # The computations of the loop for all seeds, once for actions anywhere and once for on_grid.
+    # The computations of the loop, once for actions anywhere and once for on_grid; policies for each group of seeds.
     templates = [QNetwork(obs_size, action_size, args.num_bins).to(device) for _ in range(2)]
     policies, updates = [], []
     for on_grid in (False, True):
@@ -877,7 +908,8 @@ if __name__ == "__main__":
         training_losses = for_all_seeds(functools.partial(training_loss, args=args, on_grid=on_grid), *templates)
         if args.compile:
             greedy_actions, training_losses = compiled(greedy_actions), compiled(training_losses)
-        policies.append(make_policy(greedy_actions, online, obs_size, action_size, args))
+        parts = [{name: value.detach()[rows] for name, value in online.items()} for rows in envs.groups]  # views
+        policies.append([make_policy(greedy_actions, part, obs_size, action_size, args) for part in parts])
         inputs = ([online, target], optimizer, memory, training_losses, args)
         updates.append(fast(args, device, train_step, *inputs))
     if args.compile and device.type == "cuda":  # where the number of kernels counts
@@ -896,67 +928,74 @@ if __name__ == "__main__":
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
     envs.reset(seeds)
     obs = finite_seeds("observation", envs.obs, args.seed, 0).copy()
+    actions = np.zeros((args.num_seeds, action_size), np.float32)
     episodic_return, discounted_return, initial_q = np.zeros((3, args.num_seeds))
     episodic_length, last_returns, num_updates = np.zeros(args.num_seeds, int), [[] for _ in seeds], 0
     total = args.total_timesteps * args.num_seeds
     progress = tqdm(total=total, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
     atexit.register(progress.close)
-    for global_step in range(1, args.total_timesteps + 1):  # steps of each seed
-        on_grid = global_step <= args.discrete_until
-        actions = policies[on_grid](obs)  # (S, A)
-        for k, rng in enumerate(rngs):
-            if rng.random() < args.exploration_epsilon:
-                bins = rng.integers(args.num_bins, size=action_size)
-                actions[k] = bin_value(bins, args.num_bins) if on_grid else rng.uniform(-1, 1, action_size)
-        actions = finite_seeds("action", actions, args.seed, global_step)
-        if (episodic_length == 0).any():  # what Q promises at the start is held against the return that follows
-            with torch.no_grad():
-                q = first_q([online], *(torch.from_numpy(array).to(device) for array in (obs, actions)))
-            initial_q = np.where(episodic_length == 0, q.cpu().numpy(), initial_q)
+    for num_stored in range(args.total_timesteps + 1):  # steps of each seed that are over
+        on_grid = num_stored < args.discrete_until
+        for group, rows in enumerate(envs.groups):
+            if num_stored > 0:  # what came of the step that this group has been taking meanwhile
+                envs.wait(group)
+                next_obs = finite_seeds("observation", envs.next_obs[rows], args.seed + rows.start, num_stored)
+                rewards = finite_seeds("reward", envs.rewards[rows], args.seed + rows.start, num_stored)
+                memory.add(rows, obs[rows], actions[rows], rewards, next_obs, envs.terminated[rows])
+                obs[rows] = finite_seeds("observation", envs.obs[rows], args.seed + rows.start, num_stored)
+                discounted_return[rows] += args.gamma ** episodic_length[rows] * rewards
+                episodic_return[rows] += rewards
+                episodic_length[rows] += 1
+                for k in np.flatnonzero(envs.ended[rows]) + rows.start:
+                    wall_time = time.time() - start_time
+                    episodes_csvs[k].write(f"{num_stored},{episodic_return[k]},{episodic_length[k]},{wall_time:.2f}\n")
+                    writers[k].add_scalar("charts/episodic_return", episodic_return[k], num_stored)
+                    writers[k].add_scalar("charts/episodic_length", episodic_length[k], num_stored)
+                    writers[k].add_scalar("charts/initial_q_gap", initial_q[k] - discounted_return[k], num_stored)
+                    last_returns[k] = [*last_returns[k][-9:], episodic_return[k]]
+                    episodic_return[k], episodic_length[k], discounted_return[k] = 0.0, 0, 0.0
+                    mean = np.mean([returns[-1] for returns in last_returns if returns])
+                    progress.set_postfix({"return": f"{mean:.1f}"}, refresh=False)
+            if num_stored < args.total_timesteps:
+                actions[rows] = policies[on_grid][group](obs[rows])
+                for k in range(rows.start, rows.stop):
+                    if rngs[k].random() < args.exploration_epsilon:
+                        bins = rngs[k].integers(args.num_bins, size=action_size)
+                        point = rngs[k].uniform(-1, 1, action_size)
+                        actions[k] = bin_value(bins, args.num_bins) if on_grid else point
+                finite_seeds("action", actions[rows], args.seed + rows.start, num_stored + 1)
+                if (episodic_length[rows] == 0).any():  # what Q promises at the start is held against the return
+                    with torch.no_grad():
+                        q = first_q([online], *(torch.from_numpy(array).to(device) for array in (obs, actions)))
+                    starts = np.arange(rows.start, rows.stop)[episodic_length[rows] == 0]
+                    initial_q[starts] = q.cpu().numpy()[starts]
+                envs.start(group, actions[rows])  # from here until wait, what envs holds of these rows may change
+        if num_stored == 0:
+            continue
 
         # The update of the steps so far. It stands here so that a GPU works on it while the environments take a step.
-        num_stored = global_step - 1
-        updated = num_stored >= args.learning_starts and num_stored % args.train_frequency == 0
+        learning = args.learning_starts <= num_stored < args.total_timesteps
+        updated = learning and num_stored % args.train_frequency == 0
         if updated:
             metrics = updates[num_stored <= args.discrete_until]()
             num_updates += 1
-        if num_stored >= args.learning_starts and num_stored % args.target_network_frequency == 0:
+        if learning and num_stored % args.target_network_frequency == 0:
             copy_target_fast()
-
-        envs.step(actions)
-        next_obs = finite_seeds("observation", envs.next_obs, args.seed, global_step)
-        rewards = finite_seeds("reward", envs.rewards, args.seed, global_step)
-        memory.add(obs, actions, rewards, next_obs, envs.terminated)
-        obs = finite_seeds("observation", envs.obs, args.seed, global_step).copy()
-        discounted_return += args.gamma**episodic_length * rewards
-        episodic_return += rewards
-        episodic_length += 1
-
-        for k in np.flatnonzero(envs.ended):
-            wall_time = time.time() - start_time
-            episodes_csvs[k].write(f"{global_step},{episodic_return[k]},{episodic_length[k]},{wall_time:.2f}\n")
-            writers[k].add_scalar("charts/episodic_return", episodic_return[k], global_step)
-            writers[k].add_scalar("charts/episodic_length", episodic_length[k], global_step)
-            writers[k].add_scalar("charts/initial_q_gap", initial_q[k] - discounted_return[k], global_step)
-            last_returns[k] = [*last_returns[k][-9:], episodic_return[k]]
-            episodic_return[k], episodic_length[k], discounted_return[k] = 0.0, 0, 0.0
-        if envs.ended.any():
-            progress.set_postfix({"return": f"{np.mean([r[-1] for r in last_returns if r]):.1f}"}, refresh=False)
 
         if updated and num_updates % 100 == 1:  # S times as many as in the plain script, so not as often
             values = torch.stack(list(metrics.values()), dim=1).cpu().numpy()
-            values = finite_seeds("a loss", values, args.seed, global_step)  # (S, number of metrics)
+            values = finite_seeds("a loss", values, args.seed, num_stored)  # (S, number of metrics)
             for k, writer in enumerate(writers):
                 for name, value in zip(metrics, values[k], strict=True):
-                    writer.add_scalar(name, value, global_step)
-                writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
+                    writer.add_scalar(name, value, num_stored)
+                writer.add_scalar("charts/SPS", num_stored / (time.time() - start_time), num_stored)
 
-        if args.eval_frequency and global_step % args.eval_frequency == 0:
-            returns = evaluate(eval_envs, policies[on_grid], args, seeds + 1_000_000, device)
+        if args.eval_frequency and num_stored % args.eval_frequency == 0:
+            returns = evaluate(eval_envs, policies[num_stored <= args.discrete_until], args, seeds + 1_000_000, device)
             for k, episodes in enumerate(returns):
                 for episode, value in enumerate(episodes):
-                    eval_csvs[k].write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
-                writers[k].add_scalar("eval/episodic_return", np.mean(episodes), global_step)
+                    eval_csvs[k].write(f"{num_stored},{episode},{value},{time.time() - start_time:.2f}\n")
+                writers[k].add_scalar("eval/episodic_return", np.mean(episodes), num_stored)
         progress.update(args.num_seeds)
 
     progress.close()

@@ -39,7 +39,9 @@ def fill(memory, num, first=0, seeds=S):
     for i in range(num):
         draw = np.stack([rng.uniform(-1, 1, 2 * OBS + A) for rng in rngs]).astype(np.float32)
         obs, next_obs, actions = np.split(draw, [OBS, 2 * OBS], axis=1)
-        memory.add(obs, actions, draw[:, 0] * i % 7, next_obs, np.full(seeds, i % 5 == 0))
+        fields = (obs, actions, draw[:, 0] * i % 7, next_obs, np.full(seeds, i % 5 == 0))
+        for rows in script.groups_of(seeds):
+            memory.add(rows, *(field[rows] for field in fields))
 
 
 def make(device="cpu", **flags):
