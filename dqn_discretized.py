@@ -99,7 +99,7 @@ class Args:
     wandb_project_name: str = "qmle"  # project of --track
     wandb_entity: str | None = None  # team of --track
     cuda: bool = True  # train on a CUDA device if there is one
-    compile: bool = True  # torch.compile the heavy functions; pays after some thousand steps
+    compile: bool = True  # on CUDA, torch.compile the heavy functions; pays after some thousand steps
     cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
     mixed_precision: bool = True  # with --compile on CUDA: matrix products in TF32
     torch_deterministic: bool = False  # only kernels that PyTorch calls deterministic, which are slower on CUDA
@@ -574,6 +574,7 @@ if __name__ == "__main__":
             import wandb
     except (ValueError, ImportError) as error:
         sys.exit(f"error: {error}")
+    args.compile = args.compile and device.type == "cuda"  # on a CPU it does not pay for so small a network
     set_up_torch(args, device)
 
     if args.evaluate_only:

@@ -62,6 +62,7 @@ REASONS = {
     "networks": ("QNetwork(", "obs_size", "q_network.q_values", "features = ", "joint_index", "0, taken"),
     "saved sizes": ("model |", "torch.save(model"),
     "calls of what differs": ("policy = ", "policy[", "policy(obs)", "update = ", "update[", "update()"),
+    "compiling a network so small": ("args.compile = ", "compile: bool"),
     "calls of what differs, too": ("sample_uniform", "evaluate(", "inputs"),
     "layout": ("seed=(0", "gamma=(", "network_frequency=(", "importance_exponent=(", "eval_frequency=(", "flags = "),
     "comments": ("# The computations", "# what Q promises", "# as at the last step"),

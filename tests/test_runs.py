@@ -97,7 +97,8 @@ def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, tm
         documented |= {"losses/delta_loss", "argmax/share_delta"}
     assert set(scalars) == documented
     assert len(scalars["losses/td_loss"]) == 2  # updates 1 and 11 of 20
-    assert config["args"]["compile"] and config["args"]["cudagraphs"]
+    compiles = script != "dqn_discretized" or torch.cuda.is_available()
+    assert config["args"]["compile"] == compiles and config["args"]["cudagraphs"]
     assert all(math.isfinite(value) for series in scalars.values() for _, value in series)
     readme = (ROOT / "README.md").read_text()
     assert all(f"`{tag}`" in readme for tag in documented)
