@@ -693,12 +693,12 @@ def run_worker(args, number, members, arrays, parent):
         if os.getppid() != parent:
             os._exit(0)
 
-    envs = [make_env(args.env_id) for _ in members]
+    envs, groups = [make_env(args.env_id) for _ in members], groups_of(args.num_seeds)
     turn = 0
     while True:
         turn += 1
         wait_until(lambda: arrays["turn"][0] >= turn, check_parent)  # noqa: B023
-        rows = groups_of(args.num_seeds)[(turn - 1) % len(groups_of(args.num_seeds))]
+        rows = groups[(turn - 1) % len(groups)]
         for env, k in zip(envs, members, strict=True):
             if not rows.start <= k < rows.stop:
                 continue
@@ -960,9 +960,10 @@ if __name__ == "__main__":
                 actions[rows] = policies[on_grid][group](obs[rows])
                 for k in range(rows.start, rows.stop):
                     if rngs[k].random() < args.exploration_epsilon:
-                        bins = rngs[k].integers(args.num_bins, size=action_size)
-                        point = rngs[k].uniform(-1, 1, action_size)
-                        actions[k] = bin_value(bins, args.num_bins) if on_grid else point
+                        if on_grid:
+                            actions[k] = bin_value(rngs[k].integers(args.num_bins, size=action_size), args.num_bins)
+                        else:
+                            actions[k] = rngs[k].uniform(-1, 1, action_size)
                 finite_seeds("action", actions[rows], args.seed + rows.start, num_stored + 1)
                 if (episodic_length[rows] == 0).any():  # what Q promises at the start is held against the return
                     with torch.no_grad():
