@@ -644,7 +644,8 @@ def fast(args, device, function, *inputs):
 def make_policy(greedy_actions, parameters, obs_size, action_size, args):
     """The greedy policies of R seeds, whose parameters (R, ...) are given, as a function on NumPy arrays.
 
-    It takes observations (R, obs_size) and returns actions (R, A).
+    It takes observations (R, obs_size), starts the search for actions and returns a function that waits for them,
+    (R, A): meanwhile the host can do something else.
     """
     first = next(iter(parameters.values()))
     device, pinned = first.device, first.device.type == "cuda"
@@ -656,12 +657,15 @@ def make_policy(greedy_actions, parameters, obs_size, action_size, args):
 
     search_fast = fast(args, device, search)
 
-    def policy(obs):
-        host_obs.numpy()[:] = obs
-        search_fast()
+    def found_actions():
         if device.type == "cuda":
             torch.cuda.synchronize()
         return host_action.numpy().copy()
+
+    def policy(obs):
+        host_obs.numpy()[:] = obs
+        search_fast()
+        return found_actions
 
     return policy
 
@@ -802,10 +806,10 @@ class EnvPoolEnvs:
 
     def reset(self, seeds):
         self.close()
-        num_threads = max((len(os.sched_getaffinity(0)) - 1) // len(self.groups), 1)
+        num_cores = max(len(os.sched_getaffinity(0)) - 1, 1)  # one is for this process
         for rows in self.groups:
             own = [int(seed) for seed in seeds[rows]]
-            flags = dict(num_envs=len(own), seed=own, num_threads=min(num_threads, len(own)))
+            flags = dict(num_envs=len(own), seed=own, num_threads=min(num_cores, len(own)))
             self.pools.append(self.make(self.name, env_type="gymnasium", **flags))
             self.obs[rows] = self._flat(self.pools[-1].reset()[0])
 
@@ -837,7 +841,7 @@ def evaluate(envs, policies, args, seeds, device):
         envs.reset(seeds)
         while min(map(len, returns)) <= args.eval_episodes:
             for group, rows in enumerate(envs.groups):
-                envs.start(group, policies[group](envs.obs[rows]))
+                envs.start(group, policies[group](envs.obs[rows])())
             for group in range(len(envs.groups)):
                 envs.wait(group)
             for k, reward in enumerate(envs.rewards):
@@ -937,8 +941,11 @@ if __name__ == "__main__":
     for num_stored in range(args.total_timesteps + 1):  # steps of each seed that are over
         on_grid = num_stored < args.discrete_until
         for group, rows in enumerate(envs.groups):
-            if num_stored > 0:  # what came of the step that this group has been taking meanwhile
+            if num_stored > 0:
                 envs.wait(group)
+            if num_stored < args.total_timesteps:  # a GPU looks for the next actions during the lines below
+                found_actions = policies[on_grid][group](envs.obs[rows])
+            if num_stored > 0:  # what came of the step that this group has been taking meanwhile
                 next_obs = finite_seeds("observation", envs.next_obs[rows], args.seed + rows.start, num_stored)
                 rewards = finite_seeds("reward", envs.rewards[rows], args.seed + rows.start, num_stored)
                 memory.add(rows, obs[rows], actions[rows], rewards, next_obs, envs.terminated[rows])
@@ -957,7 +964,7 @@ if __name__ == "__main__":
                     mean = np.mean([returns[-1] for returns in last_returns if returns])
                     progress.set_postfix({"return": f"{mean:.1f}"}, refresh=False)
             if num_stored < args.total_timesteps:
-                actions[rows] = policies[on_grid][group](obs[rows])
+                actions[rows] = found_actions()
                 for k in range(rows.start, rows.stop):
                     if rngs[k].random() < args.exploration_epsilon:
                         if on_grid:

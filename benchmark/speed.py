@@ -15,6 +15,8 @@ Parts of it:
             dog-walk (A = 38)
     memory  bytes of the replay memory
     precision  (with --model) what choosing in bfloat16 costs in Q, for a model.pt of qmle_continuous.py
+    seeds   (only on request) qmle_continuous_multiseed.py: steps per second together against the number of seeds, what
+            of a step is acting, update, environments and host, and GPU memory; --backends envpool for EnvPool's
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
 Everything is written to benchmark/results/speed/<cpu or cuda>.csv (part, what, variant, value, unit, a line each time),
@@ -288,6 +290,101 @@ def measure_precision(args, record):
             record("precision", "s.d. of Q within a search set, mean", name, q.std(1).mean().item(), "")
 
 
+# ---- many seeds in one process
+
+
+def timed_run(script, flags, first_step=1500):
+    """Runs qmle_continuous_multiseed.py with clocks around what its loop calls, and prints what they say as JSON.
+
+    From step first_step on: microseconds per step of all seeds that this process waits for the environments, acts, and
+    updates (what of an update the environments do not hide), and what is left; then medians of one update and of one
+    acting group alone, and the memory that PyTorch took on the GPU.
+    """
+    source, path = pathlib.Path(script).read_text(), str(script)
+    definitions, main = source.split('if __name__ == "__main__":')
+    names = sys.modules["__main__"].__dict__
+    names |= {"__file__": path, "__name__": "__main__"}
+    sys.argv = [path, *flags]
+    exec(compile(definitions, path, "exec"), names)
+    spent, clock, calls = {"environments": 0.0, "acting": 0.0, "update": 0.0}, {}, {}
+    synchronize = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+
+    def timed(name, function):
+        def call(*inputs):
+            start = time.perf_counter()
+            result = function(*inputs)
+            spent[name] += time.perf_counter() - start
+            return result
+
+        return call
+
+    def make_policy(*inputs, original=names["make_policy"]):
+        policy = original(*inputs)
+        calls.setdefault("acting", policy)
+        wait_for_update, start = timed("update", synchronize), timed("acting", policy)
+
+        def call(obs):
+            wait_for_update()
+            return timed("acting", start(obs))
+
+        return call
+
+    def fast(args, device, function, *inputs, original=names["fast"]):
+        call = original(args, device, function, *inputs)
+        if function is not names["train_step"]:
+            return call
+        calls.setdefault("update", call)
+        return timed("update", call)
+
+    def tqdm(*inputs, original=names["tqdm"], **flags):
+        progress = original(*inputs, **flags)
+        progress.update = lambda _, state={"step": 0}: count(state)
+        return progress
+
+    def count(state):  # called by the loop at the end of each step
+        state["step"] += 1
+        if state["step"] == first_step:
+            spent.update(dict.fromkeys(spent, 0.0))
+            clock["start"] = time.perf_counter()
+        clock["end"], clock["steps"] = time.perf_counter(), state["step"] - first_step
+
+    names |= {"make_policy": make_policy, "fast": fast, "tqdm": tqdm}
+    for envs in ("GymnasiumEnvs", "EnvPoolEnvs"):
+        names[envs].wait = timed("environments", names[envs].wait)
+    lines = definitions.count("\n")
+    exec(compile("\n" * lines + 'if __name__ == "__main__":' + main, path, "exec"), names)
+    steps, seconds = clock["steps"], clock["end"] - clock["start"]
+    result = {"together, steps/s": steps * names["args"].num_seeds / seconds}
+    result |= {f"{name}, us": value / steps * 1e6 for name, value in spent.items()}
+    result["host, us"] = (seconds - sum(spent.values())) / steps * 1e6
+    obs = names["obs"][names["envs"].groups[0]]
+    result["one update alone, ms"] = median_ms(calls["update"])
+    result["one acting group alone, ms"] = median_ms(lambda: calls["acting"](obs)())
+    if torch.cuda.is_available():
+        result["GPU memory, GB"] = torch.cuda.max_memory_allocated() / 1e9
+        result["GPU memory reserved, GB"] = torch.cuda.max_memory_reserved() / 1e9
+    print("timed_run " + json.dumps(result), flush=True)
+
+
+def measure_seeds(args, record):
+    script = ROOT / "qmle_continuous_multiseed.py"
+    steps = 6000 if torch.cuda.is_available() else 2000
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
+    for backend in args.backends:
+        for num_seeds in args.num_seeds:
+            flags = ["--env-id", args.env_id, "--num-seeds", str(num_seeds), "--total-timesteps", str(steps)]
+            flags += ["--env-backend", backend, *args.flags.split()]
+            with tempfile.TemporaryDirectory() as folder:
+                command = [sys.executable, "-c", code + f"speed.timed_run({str(script)!r}, {flags!r})"]
+                done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            found = [line for line in done.stdout.splitlines() if line.startswith("timed_run ")]
+            if not found:
+                sys.exit(f"error: {' '.join(flags)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+            for what, value in json.loads(found[0].removeprefix("timed_run ")).items():
+                name, _, unit = what.partition(", ")
+                record("seeds", name, f"{backend} S={num_seeds}", value, unit)
+
+
 # ---- tables
 
 
@@ -309,6 +406,7 @@ PARTS = {
     "cost": measure_cost,
     "memory": measure_memory,
     "resident": measure_resident,
+    "seeds": measure_seeds,
 }
 
 if __name__ == "__main__":
@@ -322,6 +420,9 @@ if __name__ == "__main__":
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--against", help="path of another version of the script, run with --against-flags")
     parser.add_argument("--against-flags", default="", help="in one string, with a blank first: ' --no-cudagraphs'")
+    parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="for seeds")
+    parser.add_argument("--backends", nargs="+", default=["gymnasium"], help="for seeds")
+    parser.add_argument("--flags", default="", help="for seeds: flags of the script, in one string, with a blank first")
     parser.add_argument("--model", help="a model.pt, for precision")
     parser.add_argument("--out", help="CSV file; default benchmark/results/speed/<cpu or cuda>.csv")
     args = parser.parse_args()

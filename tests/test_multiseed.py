@@ -101,14 +101,15 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
     all_losses = script.for_all_seeds(with_search_set, *templates)
     losses = lambda parameters, batch, weights: all_losses(parameters, batch, weights, search_sets)  # noqa: E731
     metrics = script.train_step([online, target], optimizer, memory, losses, args)
+    rel = 1e-5 if device == "cpu" else 1e-4  # cuBLAS sums in another order for a batch of matrices
     for k, (plain_metrics, own) in enumerate(expected):
         for name, value in plain_metrics.items():
-            assert metrics[name][k].item() == pytest.approx(value.item(), rel=1e-5, abs=1e-6), name
+            assert metrics[name][k].item() == pytest.approx(value.item(), rel=rel, abs=1e-6), name
         for name, parameter in networks[k].named_parameters():
             assert online[name].grad[k].allclose(parameter.grad, rtol=1e-4, atol=1e-6), name
         assert memory.a_max[k].equal(own.a_max)
         assert memory.priorities[k].flatten()[:100].allclose(own.priorities.flatten()[:100], rtol=1e-4)
-        assert memory.block_sums[k].sum().item() == pytest.approx(own.block_sums.sum().item(), rel=1e-5)
+        assert memory.block_sums[k].sum().item() == pytest.approx(own.block_sums.sum().item(), rel=rel)
         assert memory.block_mins[k].min().item() == pytest.approx(own.block_mins.min().item(), rel=1e-4)
     assert not memory.a_max.equal(before[0].split(memory.sizes, 2)[3])
 
