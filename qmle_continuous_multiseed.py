@@ -641,33 +641,35 @@ def fast(args, device, function, *inputs):
     return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
 
 
-def make_policy(greedy_actions, parameters, obs_size, action_size, args):
-    """The greedy policies of R seeds, whose parameters (R, ...) are given, as a function on NumPy arrays.
+def on_host(function, parameters, input_sizes, output_size, args):
+    """function(parameters, *inputs) for R seeds, whose parameters (R, ...) are given, as a function on NumPy arrays.
 
-    It takes observations (R, obs_size), starts the search for actions and returns a function that waits for them,
-    (R, A): meanwhile the host can do something else.
+    It takes arrays (R, size), one per input size, starts the computation and returns a function that waits for its
+    result (R, output_size): meanwhile the host can do something else.
     """
     first = next(iter(parameters.values()))
     device, pinned = first.device, first.device.type == "cuda"
-    host_obs, host_action = (torch.zeros(len(first), size, pin_memory=pinned) for size in (obs_size, action_size))
+    *inputs, output = (torch.zeros(len(first), n, pin_memory=pinned) for n in (*input_sizes, output_size))
 
-    def search():
-        device_obs = host_obs.to(device, non_blocking=True)
-        host_action.copy_(greedy_actions([parameters], device_obs), non_blocking=True)
+    @torch.no_grad()
+    def compute():
+        on_device = [x.to(device, non_blocking=True) for x in inputs]
+        output.copy_(function([parameters], *on_device), non_blocking=True)
 
-    search_fast = fast(args, device, search)
+    compute_fast = fast(args, device, compute)
 
-    def found_actions():
+    def wait():
         if device.type == "cuda":
             torch.cuda.synchronize()
-        return host_action.numpy().copy()
+        return output.numpy().copy()
 
-    def policy(obs):
-        host_obs.numpy()[:] = obs
-        search_fast()
-        return found_actions
+    def start(*arrays):
+        for x, array in zip(inputs, arrays, strict=True):
+            x.numpy()[:] = array
+        compute_fast()
+        return wait
 
-    return policy
+    return start
 
 
 def groups_of(num_seeds):
@@ -913,13 +915,14 @@ if __name__ == "__main__":
         if args.compile:
             greedy_actions, training_losses = compiled(greedy_actions), compiled(training_losses)
         parts = [{name: value.detach()[rows] for name, value in online.items()} for rows in envs.groups]  # views
-        policies.append([make_policy(greedy_actions, part, obs_size, action_size, args) for part in parts])
+        policies.append([on_host(greedy_actions, part, [obs_size], action_size, args) for part in parts])
         inputs = ([online, target], optimizer, memory, training_losses, args)
         updates.append(fast(args, device, train_step, *inputs))
     if args.compile and device.type == "cuda":  # where the number of kernels counts
-        memory.sample, memory.remember = compiled(memory.sample), compiled(memory.remember)
+        memory.sample = compiled(memory.sample)  # not remember: a compiler writes whole columns where that writes rows
     first_q = for_all_seeds(lambda q_network, obs, action: q_network.q_values(
-        q_network.obs_stream(obs.unsqueeze(0)), action.view(1, 1, -1)).squeeze(), templates[0])  # fmt: skip
+        q_network.obs_stream(obs.unsqueeze(0)), action.view(1, 1, -1)).squeeze(0), templates[0])  # fmt: skip
+    first_qs = [on_host(first_q, part, [obs_size, action_size], 1, args) for part in parts]
 
     def copy_target():
         with torch.no_grad():
@@ -972,11 +975,9 @@ if __name__ == "__main__":
                         else:
                             actions[k] = rngs[k].uniform(-1, 1, action_size)
                 finite_seeds("action", actions[rows], args.seed + rows.start, num_stored + 1)
-                if (episodic_length[rows] == 0).any():  # what Q promises at the start is held against the return
-                    with torch.no_grad():
-                        q = first_q([online], *(torch.from_numpy(array).to(device) for array in (obs, actions)))
-                    starts = np.arange(rows.start, rows.stop)[episodic_length[rows] == 0]
-                    initial_q[starts] = q.cpu().numpy()[starts]
+                starts = episodic_length[rows] == 0
+                if starts.any():  # what Q promises at the start is held against the return
+                    initial_q[rows][starts] = first_qs[group](obs[rows], actions[rows])()[starts, 0]
                 envs.start(group, actions[rows])  # from here until wait, what envs holds of these rows may change
         if num_stored == 0:
             continue

@@ -318,10 +318,12 @@ def timed_run(script, flags, first_step=1500):
 
         return call
 
-    def make_policy(*inputs, original=names["make_policy"]):
-        policy = original(*inputs)
-        calls.setdefault("acting", policy)
-        wait_for_update, start = timed("update", synchronize), timed("acting", policy)
+    def on_host(function, parameters, input_sizes, *inputs, original=names["on_host"]):
+        start = original(function, parameters, input_sizes, *inputs)
+        if len(input_sizes) > 1:
+            return start
+        calls.setdefault("acting", start)
+        wait_for_update, start = timed("update", synchronize), timed("acting", start)
 
         def call(obs):
             wait_for_update()
@@ -348,7 +350,7 @@ def timed_run(script, flags, first_step=1500):
             clock["start"] = time.perf_counter()
         clock["end"], clock["steps"] = time.perf_counter(), state["step"] - first_step
 
-    names |= {"make_policy": make_policy, "fast": fast, "tqdm": tqdm}
+    names |= {"on_host": on_host, "fast": fast, "tqdm": tqdm}
     for envs in ("GymnasiumEnvs", "EnvPoolEnvs"):
         names[envs].wait = timed("environments", names[envs].wait)
     lines = definitions.count("\n")
@@ -446,13 +448,11 @@ if __name__ == "__main__":
         rows = [row for row in list(csv.reader(out.open()))[1:] if row[0] not in asked]
 
     def record(*row):
-        rows.append(row)
+        rows.append((*row[:3], f"{float(row[3]):.6g}", row[4]))
+        with out.open("w", newline="") as file:
+            csv.writer(file).writerows([("part", "what", "variant", "value", "unit"), *rows])
         print(*row, file=sys.stderr, flush=True)
 
     for part in args.what or DEFAULT:
         PARTS[part](args, record)
-        with out.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(("part", "what", "variant", "value", "unit"))
-            writer.writerows((*row[:3], f"{float(row[3]):.6g}", row[4]) for row in rows)
     print_table(rows)

@@ -50,6 +50,7 @@ CONTINUOUS_MULTISEED = {
     "check_memory": "memory of all seeds",
     "ReplayMemory": "a leading seed dimension",
     "train_step": "stacked parameters",
+    "make_policy": "on_host, for one or more functions of some seeds",
     "make_policy": "stacked parameters",
     "evaluate": "all seeds at once, in worker processes",
 }
