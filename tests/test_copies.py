@@ -50,8 +50,6 @@ CONTINUOUS_MULTISEED = {
     "check_memory": "memory of all seeds",
     "ReplayMemory": "a leading seed dimension",
     "train_step": "stacked parameters",
-    "make_policy": "on_host, for one or more functions of some seeds",
-    "make_policy": "stacked parameters",
     "evaluate": "all seeds at once, in worker processes",
 }
 # What makes a line of Args, of check_args or of the main block differ between scripts. Any other line must be the same.
