@@ -11,7 +11,7 @@
 #              grid-all         --uniform-grid-fraction 1
 #              stored           --predictor-target stored, the released code
 #              double-softmax   cross-entropy of softmax outputs, the released code: a patch of the script, made here
-#              noise-0.01       --delta-noise-std 0.01 with ratios that draw ten delta samples in the target, see below
+#              noise-0.01       --delta-noise-std 0.01 (only acting draws noise at the default counts: 9 samples of 1000)
 #              noise-0.3        --delta-noise-std 0.3
 #   scores     of a seed: area, the mean return of all its training episodes; end, that of its last 20
 #   criterion  the difference of area to the default, mean over the three tasks, with a 95% interval by a bootstrap that
