@@ -20,7 +20,7 @@ Parts of it:
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
 Everything is written to benchmark/results/speed/<cpu or cuda>.csv (part, what, variant, value, unit, a line each time),
-with a manifest beside it (command, commit, machine, versions, date).
+with a manifest beside it (for each part command, commit, machine, versions, date).
 """
 
 import argparse
@@ -441,10 +441,12 @@ if __name__ == "__main__":
         commit = None
     manifest = dict(command=sys.argv, commit=commit, device=device, cpu_cores=os.cpu_count(), torch=torch.__version__)
     manifest |= dict(python=platform.python_version(), date=datetime.date.today().isoformat())
-    out.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n")
+    asked, manifest_path = args.what or DEFAULT, out.with_suffix(".json")
+    manifests = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
+    manifests |= dict.fromkeys(asked, manifest)
+    manifest_path.write_text(json.dumps(manifests, indent=2) + "\n")
     rows = []
     if out.exists():  # other parts that were measured before stay
-        asked = args.what or DEFAULT
         rows = [row for row in list(csv.reader(out.open()))[1:] if row[0] not in asked]
 
     def record(*row):
@@ -453,6 +455,6 @@ if __name__ == "__main__":
             csv.writer(file).writerows([("part", "what", "variant", "value", "unit"), *rows])
         print(*row, file=sys.stderr, flush=True)
 
-    for part in args.what or DEFAULT:
+    for part in asked:
         PARTS[part](args, record)
     print_table(rows)
