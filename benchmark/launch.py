@@ -1,0 +1,267 @@
+"""Runs the commands of a figure, several at a time, and keeps what they measured as data.
+
+    benchmark/figure_8.sh                                       one run after the other, on this machine
+    benchmark/figure_8.sh --smoke                               tiny runs, to see that everything works
+    benchmark/figure_8.sh --workers 4 --gpus 0 1                four at a time, on two GPUs
+    benchmark/figure_8.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
+
+The shell scripts send lines to this program: a task, a variant, and a command as one would type it. submitit runs
+them, on this machine or through SLURM. From each run comes <results>/<task>/<variant>/seed_K.csv (global_step,
+episodic_return; more than 2000 episodes are averaged in 1000 bins of steps), seed_K_eval.csv where the command
+evaluates, and an entry in <results>/manifest.json: command, commit, versions, device, date and duration. The scripts
+of the illustrations write what they have to say into <results>/<task>/<variant>/, where their output is verdict.txt.
+
+A command whose results exist is not repeated. So after an interruption the same call goes on with what is missing; a
+run that did not end starts anew. What the runs themselves write (logs, TensorBoard) lies in runs/launch/<name>, or for
+--smoke, with its results, in runs/smoke/<name>.
+"""
+
+import argparse
+import csv
+import dataclasses
+import datetime
+import fcntl
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from importlib import metadata
+
+import submitit
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LEARNING = "--total-timesteps 2000 --learning-starts 100 --buffer-size 2000 --batch-size 8 --no-compile"
+SMOKE = {  # flags that make a run of a script tiny
+    "qmle_continuous*.py": f"{LEARNING} --num-target-samples 4 --num-greedy-samples 8",
+    "qmle_discrete.py": f"{LEARNING} --num-target-samples 4 --num-greedy-samples 8",
+    "dqn_discretized.py": LEARNING,
+    "*_multiseed.py": "--num-seeds 2",
+    "pg_bandit.py": "--num-seeds 2 --num-steps 200",
+    "[dq]*_bandit.py": "--num-seeds 2 --total-timesteps 200 --learning-starts 50",
+    "*_climbing.py": "--num-seeds 2 --total-timesteps 1500",
+}
+
+
+@dataclasses.dataclass
+class Run:
+    """One command of a figure, as a job: called on the machine that it runs on."""
+
+    task: str
+    variant: str
+    words: list  # of the command
+    results: pathlib.Path  # folder of the figure
+    folder: pathlib.Path  # where the command runs
+    num_threads: int = 1  # of PyTorch on the CPU: processes that each take all cores get in each other's way
+
+    def flag(self, name, default):
+        """The number that the command gives for a flag; the last one counts."""
+        values = [value for word, value in zip(self.words, self.words[1:], strict=False) if word == name]
+        return int(values[-1]) if values else default
+
+    def seeds(self):
+        first = self.flag("--seed", 1)
+        return range(first, first + self.flag("--num-seeds", 16 if "multiseed" in self.words[1] else 1))
+
+    def is_illustration(self):
+        return "    output: str | None" in (ROOT / self.words[1]).read_text()
+
+    def paths(self):
+        """The files that exist when it is done."""
+        if self.is_illustration():
+            return [self.results / self.task / self.variant / "verdict.txt"]
+        return [self.csv_path(seed) for seed in self.seeds()]
+
+    def csv_path(self, seed):
+        return self.results / self.task / self.variant / f"seed_{seed}.csv"
+
+    def key(self):
+        return f"{self.task}/{self.variant}/seeds {self.seeds()[0]} to {self.seeds()[-1]}"
+
+    def is_done(self, manifest):
+        """Whether the results of this very command exist. Raises ValueError for those of another one."""
+        if not all(path.exists() for path in self.paths()):
+            return False
+        made_by = manifest.get(self.key(), {}).get("command")
+        if made_by != shlex.join(self.words):
+            raise ValueError(
+                f"the results of {self.key()} in {self.results} were made by `{made_by}`, expected"
+                f" `{shlex.join(self.words)}`; delete them to run it, or give --results another folder"
+            )
+        return True
+
+    def __call__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        start, script = time.time(), (ROOT / self.words[1]).read_bytes()
+        environment = {"OMP_NUM_THREADS": str(self.num_threads)} | os.environ
+        command = [sys.executable, str(ROOT / self.words[1]), *self.words[2:]]
+        if self.is_illustration():
+            command += ["--output", str(self.paths()[0].parent)]
+        output = subprocess.PIPE if self.is_illustration() else None
+        done = subprocess.run(command, cwd=self.folder, env=environment, stdout=output, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{shlex.join(self.words)} ended with {done.returncode}")
+        configs = {}
+        for path in (self.folder / "runs").glob("*/config.json"):
+            config = json.loads(path.read_text()) | {"folder": path.parent}
+            seed = config["args"]["seed"]
+            if path.stat().st_mtime >= start and seed in self.seeds():
+                configs[seed] = config
+        config = configs[self.seeds()[0]] if configs else describe(self.num_threads)
+        entry = {"command": shlex.join(self.words), "commit": config["commit"]}
+        # What `git hash-object` says of the script: it finds the commit where the run's machine had no git history.
+        entry["script_blob"] = hashlib.sha1(b"blob %d\0" % len(script) + script).hexdigest()
+        entry |= {"versions": config["versions"], "device": config["device"]}
+        entry |= {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)}
+        self.record(entry)
+        if self.is_illustration():
+            write_whole(self.paths()[0], done.stdout.replace(str(self.results) + os.sep, ""))
+            return
+        for seed in self.seeds():
+            self.csv_path(seed).parent.mkdir(parents=True, exist_ok=True)
+            evaluations = (configs[seed]["folder"] / "eval.csv").read_text()
+            if evaluations.count("\n") > 1:
+                write_whole(self.csv_path(seed).with_name(f"seed_{seed}_eval.csv"), evaluations)
+            write_whole(self.csv_path(seed), thinned(configs[seed]["folder"] / "episodes.csv"))
+
+    def record(self, entry):
+        """Enters a run into the manifest of its figure, which other jobs may be doing too."""
+        path = self.results / "manifest.json"
+        self.results.mkdir(parents=True, exist_ok=True)
+        with open(self.results / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            entries = json.loads(path.read_text()) if path.exists() else {}
+            entries[self.key()] = entry
+            write_whole(path, json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
+
+
+def describe(num_threads):
+    """What config.json would say, for scripts that write none; they run on a CPU."""
+    git = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True)
+    versions = {"python": platform.python_version()} | {name: metadata.version(name) for name in ("torch", "numpy")}
+    return {"commit": git.stdout.strip() or None, "versions": versions, "device": f"cpu, {num_threads} threads"}
+
+
+def write_whole(path, text):
+    """Writes a file that is complete whenever it exists."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def thinned(path, most=2000, num_bins=1000):
+    """global_step,episodic_return of an episodes.csv; averaged in bins of steps where there are more than most."""
+    rows = [(int(row["global_step"]), float(row["episodic_return"])) for row in csv.DictReader(path.open())]
+    if len(rows) > most:
+        width, bins = rows[-1][0] / num_bins, {}
+        for step, episodic_return in rows:
+            bins.setdefault(min(int(step / width), num_bins - 1), []).append((step, episodic_return))
+        rows = [(points[-1][0], sum(point[1] for point in points) / len(points)) for points in bins.values()]
+    return "global_step,episodic_return\n" + "".join(f"{step},{value:.6g}\n" for step, value in rows)
+
+
+def read_runs(lines, results, folder, smoke):
+    """The runs that the lines ask for. Raises ValueError for a line that makes no sense."""
+    runs = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        words = shlex.split(line)
+        if len(words) < 4 or words[2] != "python" or not (ROOT / words[3]).is_file():
+            raise ValueError(f"line {number} is {line.strip()!r}, expected: task variant python <script> <flags>")
+        task, variant, *words = words
+        if smoke:
+            for pattern, flags in SMOKE.items():
+                if pathlib.PurePath(words[1]).match(pattern):
+                    words += flags.split()
+            if "--eval-frequency" in words:
+                words += ["--eval-frequency", "2000", "--eval-episodes", "1"]
+        run = Run(task, variant, words, results, folder)
+        run.folder = folder / f"{task}__{variant}__{run.seeds()[0]}"
+        runs.append(run)
+    return runs
+
+
+def make_executor(args, folder):
+    executor = submitit.AutoExecutor(folder=folder / "jobs", cluster=args.cluster)
+    settings = {"timeout_min": 7 * 24 * 60, "name": args.name}
+    if args.cluster == "slurm":
+        settings["slurm_array_parallelism"] = args.workers
+    for setting in args.set:
+        key, _, value = setting.partition("=")
+        settings[key] = int(value) if value.isdigit() else value
+    executor.update_parameters(**settings)
+    return executor
+
+
+def launch(args, runs, folder):
+    """Runs them all, args.workers at a time. Returns those that failed, with the paths of their logs."""
+    executor = make_executor(args, folder)
+    waiting, running, failed = list(runs), {}, []
+    for run in runs:
+        share = max(len(os.sched_getaffinity(0)) // args.workers, 1)
+        run.num_threads = executor.parameters.get("cpus_per_task", 1) if args.cluster == "slurm" else share
+    if args.cluster == "slurm":  # which queues them
+        with executor.batch():
+            jobs = [executor.submit(run) for run in waiting]
+        running, waiting = dict(zip(range(len(jobs)), zip(jobs, waiting, strict=True), strict=True)), []
+    try:
+        while waiting or running:
+            for slot in range(args.workers):
+                if waiting and slot not in running:
+                    if args.gpus:
+                        executor.update_parameters(gpus_per_node=1, visible_gpus=[args.gpus[slot % len(args.gpus)]])
+                    running[slot] = executor.submit(waiting[0]), waiting.pop(0)
+            time.sleep(0.5)
+            for slot, (job, run) in list(running.items()):
+                if job.done():
+                    del running[slot]
+                    if job.exception() is not None:
+                        failed.append((run.key(), job.paths.stderr))
+                    state = "FAILED" if job.exception() is not None else "done"
+                    left = len(waiting) + len(running)
+                    print(f"{datetime.datetime.now():%H:%M:%S} {state}: {run.key()}; {left} left", flush=True)
+    except KeyboardInterrupt:
+        for job, _ in running.values():
+            job.cancel()
+        sys.exit("interrupted; the same call goes on with the runs that have not ended")
+    return failed
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the figure")
+    parser.add_argument("--smoke", action="store_true", help="tiny runs; results in runs/smoke/<name>")
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time")
+    parser.add_argument("--gpus", type=int, nargs="*", help="numbers of the GPUs to use in turn; default: those here")
+    parser.add_argument("--cluster", choices=["local", "slurm"], default="local")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of submitit's executor")
+    parser.add_argument("--results", help="folder; default benchmark/results/<name>")
+    args = parser.parse_args()
+    if args.workers < 1:
+        sys.exit(f"error: --workers is {args.workers}, expected at least 1")
+    if args.gpus is None and args.cluster == "local":
+        import torch
+
+        args.gpus = list(range(torch.cuda.device_count()))
+    folder = ROOT / "runs" / ("smoke" if args.smoke else "launch") / args.name
+    default = folder / "results" if args.smoke else ROOT / "benchmark" / "results" / args.name
+    results = pathlib.Path(args.results).resolve() if args.results else default
+    try:
+        runs = read_runs(sys.stdin, results, folder, args.smoke)
+        path = results / "manifest.json"
+        manifest = json.loads(path.read_text()) if path.exists() else {}
+        todo = [run for run in runs if not run.is_done(manifest)]
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    results.mkdir(parents=True, exist_ok=True)
+    print(f"{len(runs)} runs, {len(runs) - len(todo)} of them already done; results: {results}", flush=True)
+    failed = launch(args, todo, folder)
+    (results / ".lock").unlink(missing_ok=True)
+    for what, log in failed:
+        print(f"FAILED: {what}; log: {log}", file=sys.stderr)
+    sys.exit(1 if failed else 0)

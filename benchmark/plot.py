@@ -1,0 +1,147 @@
+"""Draws a figure from its data alone.
+
+    python benchmark/plot.py figure_3
+    python benchmark/plot.py open_details --results some/folder
+
+Learning curves, <results>/<task>/<variant>/seed_K.csv, become a grid with a panel for each task: the mean over seeds and
+one standard error as in the paper, in fifty parts of the run, and at the right edge the interquartile mean of
+the last tenth of the run, with its 95% bootstrap interval. Published scores of benchmark/references.csv are horizontal
+lines, each with its method and its number of steps. Writes <results>/<name>.png.
+"""
+
+import argparse
+import csv
+import math
+import pathlib
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import plot_bandits
+import plot_climbing
+from scipy import stats
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+REFERENCES = ROOT / "benchmark" / "references.csv"
+# Of rising lightness, so that they differ in greyscale too; lines and markers differ as well.
+STYLES = [("#08306b", "-", "o"), ("#e6850e", "--", "s"), ("#2a9d6f", "-.", "^"), ("#b03a6f", ":", "D"),
+          ("#6baed6", (0, (5, 1)), "v"), ("#8c6d31", (0, (1, 1)), "P"), ("#7f7f7f", (0, (3, 1, 1, 1)), "X"),
+          ("#000000", (0, (8, 2)), "*")]  # fmt: skip
+DRAWN_ELSEWHERE = {"figure_2": plot_bandits.draw, "figure_11": plot_climbing.draw}
+
+
+def read(results):
+    """task -> variant -> seed -> array (episodes, 2) of global_step and episodic_return."""
+    data = {}
+    for path in sorted(results.glob("*/*/seed_*.csv")):
+        if not path.stem.endswith("_eval"):
+            rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+            task, variant, seed = path.parts[-3], path.parts[-2], int(path.stem.split("_")[1])
+            data.setdefault(task, {}).setdefault(variant, {})[seed] = rows
+    return data
+
+
+def curve(seeds, num_bins=50):
+    """Ends of num_bins equal parts of the run, and the mean return of the episodes in each: (bins,), (seeds, bins).
+
+    NaN in parts in which no episode ended.
+    """
+    last = min(rows[-1, 0] for rows in seeds.values())
+    edges = np.linspace(0, last, min(num_bins, min(len(rows) for rows in seeds.values())) + 1)
+    means = np.full((len(seeds), len(edges) - 1), np.nan)
+    for i, rows in enumerate(seeds.values()):
+        rows = rows[rows[:, 0] <= last]
+        number = np.clip(np.searchsorted(edges, rows[:, 0]) - 1, 0, len(edges) - 2)
+        for j in np.unique(number):
+            means[i, j] = rows[number == j, 1].mean()
+    return edges[1:], means
+
+
+def final_scores(seeds, share=0.1, until=None):
+    """Mean return of each seed over the last share of the run (or of the run until a step): (seeds,)."""
+    last = until or min(rows[-1, 0] for rows in seeds.values())
+    parts = [rows[(rows[:, 0] > (1 - share) * last) & (rows[:, 0] <= last), 1] for rows in seeds.values()]
+    return np.array([part.mean() for part in parts])
+
+
+def interquartile_mean(scores, axis=-1):
+    return stats.trim_mean(scores, 0.25, axis=axis)
+
+
+def bootstrap_interval(statistic, *samples, num_resamples=5000):
+    """95% percentile bootstrap interval of a statistic of samples, each resampled on its own: (low, high)."""
+    rng = np.random.default_rng(0)
+    draws = [sample[rng.integers(len(sample), size=(num_resamples, len(sample)))] for sample in samples]
+    return tuple(np.quantile(statistic(*draws), [0.025, 0.975]))
+
+
+def read_references(task, name):
+    """The published scores that a figure shows for a task: rows of references.csv."""
+    if not REFERENCES.exists():
+        return []
+    rows = csv.DictReader(REFERENCES.open())
+    return [row for row in rows if row["task"] == task and name in row["figures"].split()]
+
+
+def draw_curves(results, name):
+    data = read(results)
+    if not data:
+        raise SystemExit(f"error: no */*/seed_*.csv in {results}")
+    variants = list(dict.fromkeys(variant for task in data.values() for variant in task))
+    num_columns = min(3, len(data))
+    num_rows = math.ceil(len(data) / num_columns)
+    size = (3.4 * num_columns, 2.5 * num_rows + 0.9)
+    figure, grid = plt.subplots(num_rows, num_columns, figsize=size, layout="constrained", squeeze=False)
+    for axes in grid.flat[len(data) :]:
+        axes.set_axis_off()
+    for (task, by_variant), axes in zip(data.items(), grid.flat, strict=False):
+        end = max(seeds[k][-1, 0] for seeds in by_variant.values() for k in seeds)
+        for number, (variant, seeds) in enumerate(by_variant.items()):
+            color, line, marker = STYLES[variants.index(variant) % len(STYLES)]
+            steps, means = curve(seeds)
+            mean, error = np.nanmean(means, 0), np.nanstd(means, 0, ddof=min(len(means) - 1, 1)) / len(means) ** 0.5
+            axes.plot(steps, mean, color=color, linestyle=line, linewidth=1.4)
+            axes.fill_between(steps, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
+            scores = final_scores(seeds)
+            low, high = bootstrap_interval(interquartile_mean, scores)
+            middle = interquartile_mean(scores)
+            x = end * (1.05 + 0.04 * number)
+            axes.errorbar(x, middle, [[middle - low], [high - middle]], color=color, marker=marker, markersize=3.5)
+        for row in read_references(task, name):
+            score = float(row["score"])
+            axes.axhline(score, color="0.45", linestyle=(0, (2, 3)), linewidth=0.9)
+            label = f"{row['method']}, {float(row['steps']):.0e}".replace("e+0", "e").replace("e+", "e")
+            axes.text(0.01 * end, score, label, fontsize=6, color="0.3", va="bottom")
+        axes.set_title(task, fontsize=9)
+        axes.set(xlim=(0, None), ylim=(0, None))
+        axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k")
+        axes.grid(alpha=0.25)
+    handles = []
+    for variant in variants:
+        color, line, marker = STYLES[variants.index(variant) % len(STYLES)]
+        handles.append(plt.Line2D([], [], color=color, linestyle=line, marker=marker, markersize=4, label=variant))
+    counts = sorted({len(seeds) for task in data.values() for seeds in task.values()})
+    number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    title = f"mean of {number} seeds, one s.e.; at the right edge: interquartile mean of the last tenth, 95% interval"
+    figure.legend(handles=handles, title=title, title_fontsize=7, fontsize=8, ncols=min(len(variants), 4),
+                  loc="outside lower center", frameon=False)  # fmt: skip
+    figure.supxlabel("environment steps", fontsize=8)
+    figure.supylabel("training return", fontsize=8)
+    figure.savefig(results / f"{name}.png", dpi=130)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the figure")
+    parser.add_argument("--smoke", action="store_true", help="the results of launch.py --smoke")
+    parser.add_argument("--results", help="folder; default benchmark/results/<name>")
+    args, _ = parser.parse_known_args()  # what else the shell scripts got is for launch.py
+    default = (
+        ROOT / ("runs/smoke" if args.smoke else "benchmark/results") / args.name / ("results" if args.smoke else "")
+    )
+    results = pathlib.Path(args.results or default)
+    DRAWN_ELSEWHERE.get(args.name, lambda folder: draw_curves(folder, args.name))(results)
+    print(f"{results / args.name}.png")
