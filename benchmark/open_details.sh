@@ -19,3 +19,38 @@
 #              0 it is worse; otherwise no difference was found. Of two choices the better one becomes the default; where
 #              no difference was found, the paper's text does. Two or more winners are run together once, and adopted
 #              together if that is no worse than the best of them alone by the same interval.
+#
+#   usage: benchmark/open_details.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
+# Results: benchmark/results/open_details/<task>/<variant>/seed_K.csv, manifest.json, open_details.png; about four minutes
+# a run on one H100 with 16 cores. The table: python benchmark/tables.py open_details
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p runs/patched
+patch --quiet --output runs/patched/qmle_continuous_multiseed.py qmle_continuous_multiseed.py benchmark/double_softmax.patch
+python benchmark/launch.py open_details "$@" <<'END'
+walker-walk  default         python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
+walker-walk  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
+walker-walk  stored          python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
+walker-walk  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
+walker-walk  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
+walker-walk  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
+walker-walk  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
+walker-walk  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
+cheetah-run  default         python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
+cheetah-run  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
+cheetah-run  stored          python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
+cheetah-run  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
+cheetah-run  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
+cheetah-run  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
+cheetah-run  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
+cheetah-run  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
+finger-spin  default         python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000
+finger-spin  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
+finger-spin  stored          python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
+finger-spin  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
+finger-spin  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
+finger-spin  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000
+finger-spin  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
+finger-spin  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
+END
+python benchmark/plot.py open_details "$@"

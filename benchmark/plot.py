@@ -3,9 +3,9 @@
     python benchmark/plot.py figure_3
     python benchmark/plot.py open_details --results some/folder
 
-Learning curves, <results>/<task>/<variant>/seed_K.csv, become a grid with a panel for each task: the mean over seeds and
-one standard error as in the paper, in fifty parts of the run, and at the right edge the interquartile mean of
-the last tenth of the run, with its 95% bootstrap interval. Published scores of benchmark/references.csv are horizontal
+Learning curves, <results>/<task>/<variant>/seed_K.csv, become a grid with a panel for each task: the mean over seeds
+and one standard error as in the paper, in fifty parts of the run, and at the right edge the interquartile mean of the
+last tenth of the run with its 95% bootstrap interval. Published scores of benchmark/references.csv are horizontal
 lines, each with its method and its number of steps. Writes <results>/<name>.png.
 """
 

@@ -1,0 +1,275 @@
+"""Makes the tables of the README from the data, so that no number there is typed.
+
+    python benchmark/tables.py                 writes them into README.md, between <!-- table: NAME --> and <!-- end -->
+    python benchmark/tables.py open_details    prints one
+
+tests/test_benchmark.py fails when the README differs from what this makes.
+"""
+
+import csv
+import json
+import pathlib
+import re
+import statistics
+import sys
+
+import numpy as np
+import plot
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmark" / "results"
+README = ROOT / "README.md"
+MACHINES = {"cpu": "2 CPU cores (AMD EPYC)", "cuda": "one H100, 16 cores"}
+
+
+def markdown(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines) + "\n"
+
+
+def number(value, digits=3):
+    """A number to so many digits, in decimal notation."""
+    text = f"{float(f'{value:.{digits}g}'):,f}".rstrip("0").rstrip(".")
+    return text
+
+
+# ---- learning
+
+
+def last_ten(path, at):
+    rows = np.genfromtxt(path, delimiter=",", names=True)
+    return rows["episodic_return"][rows["global_step"] <= at][-10:].mean()
+
+
+def greedy(path, at):
+    rows = np.genfromtxt(path, delimiter=",", names=True)
+    return rows["episodic_return"][rows["global_step"] == at].mean()
+
+
+def first_run():
+    folder, rows = RESULTS / "first_run", []
+    for at in (100_000, 200_000):
+        values = [last_ten(folder / f"seed_{seed}.csv", at) for seed in (1, 2, 3)]
+        rows.append(
+            [f"training, last ten episodes, {at:,} steps", f"{np.mean(values):.0f}", *(f"{v:.0f}" for v in values)]
+        )
+    values = [greedy(folder / f"seed_{seed}_eval.csv", 200_000) for seed in (1, 2, 3)]
+    rows.append(
+        ["greedy policy, five episodes, 200,000 steps", f"{np.mean(values):.0f}", *(f"{v:.0f}" for v in values)]
+    )
+    return markdown(["mean return", "mean", "seed 1", "seed 2", "seed 3"], rows)
+
+
+def cartpole():
+    rows = []
+    for script in ("qmle_discrete", "dqn_discretized"):
+        firsts, lasts = [], []
+        for seed in (1, 2, 3):
+            path = RESULTS / "first_discrete" / "CartPole-v1" / script / f"seed_{seed}_eval.csv"
+            steps = np.unique(np.genfromtxt(path, delimiter=",", names=True)["global_step"])
+            solved = [step for step in steps if greedy(path, step) >= 475]
+            firsts.append(f"{solved[0]:,.0f}" if solved else "never")
+            lasts.append(f"{greedy(path, 25_000):.0f}")
+        rows.append([f"`{script}.py`", "; ".join(firsts), "; ".join(lasts)])
+    header = [
+        "CartPole-v1, greedy return over 100 episodes, seeds 1; 2; 3",
+        "first step at 475 or more",
+        "at 25,000 steps",
+    ]
+    return markdown(header, rows)
+
+
+def finger_spin():
+    rows = []
+    for script in ("qmle_discrete", "dqn_discretized"):
+        folder = RESULTS / "first_discrete" / "finger-spin" / script
+        returns = [f"{greedy(folder / 'seed_1_eval.csv', at):.0f}" for at in (50_000, 100_000)]
+        wall = np.genfromtxt(folder / "seed_1.csv", delimiter=",", names=True)
+        speed = (wall["global_step"][-1] - wall["global_step"][0]) / (wall["wall_time"][-1] - wall["wall_time"][0])
+        rows.append([f"`{script}.py`" + " (enumerated)" * (script == "qmle_discrete"), *returns, f"{speed:.0f}"])
+    header = ["finger-spin, greedy return, one seed, default settings", "at 50,000", "at 100,000 steps"]
+    return markdown([*header, "steps per second (two runs at a time)"], rows)
+
+
+# ---- speed
+
+
+def speed_data(kind):
+    """(part, what, variant) -> median value, and part -> manifest."""
+    values = {}
+    for part, what, variant, value, _ in list(csv.reader((RESULTS / "speed" / f"{kind}.csv").open()))[1:]:
+        values.setdefault((part, what, variant), []).append(float(value))
+    manifests = json.loads((RESULTS / "speed" / f"{kind}.json").read_text())
+    return {key: statistics.median(numbers) for key, numbers in values.items()}, manifests
+
+
+def loop():
+    rows, variants = (
+        [],
+        {"plain": "plain", "against": "before (d869a6c)", "fast, float32": "fast, float32", "fast": "fast"},
+    )
+    for kind, machine in MACHINES.items():
+        data, manifests = speed_data(kind)
+        speeds = [data.get(("loop", "training", variant)) for variant in variants]
+        cells = ["" if speed is None else f"{speed:,.0f}" for speed in speeds]
+        alone, share = (
+            data["loop", "dm_control alone, around fast", ""],
+            data["loop", "share of dm_control alone", "fast"],
+        )
+        where = f"{machine}, torch {manifests['loop']['torch'].split('+')[0]}, commit {manifests['loop']['commit']}"
+        rows.append([where, *cells, f"{alone:,.0f}", f"{share:.2f}"])
+    return markdown(["steps per second", *variants.values(), "dm_control alone", "share of it"], rows)
+
+
+def parts():
+    rows, variants = [], ["plain", "CUDA graphs", "compiled, float32", "fast (default)"]
+    for kind in MACHINES:
+        data, _ = speed_data(kind)
+        for what in ("one action", "one update", "target maximisation", "target maximisation over its floor"):
+            cells = [data.get(("parts", what, variant)) for variant in variants]
+            if any(cells):
+                name = f"{plot_machine(kind)}: {what}".replace("floor", "arithmetic alone (ratio)")
+                rows.append([name, *("" if cell is None else number(cell) for cell in cells)])
+    return markdown(["milliseconds", *variants], rows)
+
+
+def plot_machine(kind):
+    return MACHINES[kind].split(" (")[0].split(",")[0]
+
+
+def cost():
+    rows, counts = [], (2, 10, 100, 1000, 10_000)
+    for kind in reversed(MACHINES):
+        data, _ = speed_data(kind)
+        for what, name in (("update", "m_target"), ("action", "m_greedy")):
+            for task in ("walker-walk", "dog-walk"):
+                cells = [data.get(("cost", f"{what}, {task}", f"{name} {count}")) for count in counts]
+                label = f"{plot_machine(kind)}: {what} against m<sub>{name[2:]}</sub>, {task}"
+                rows.append([label, *("" if cell is None else number(cell, 2) for cell in cells)])
+    return markdown(["milliseconds, number of samples:", *(f"{count:,}" for count in counts)], rows)
+
+
+def seeds():
+    data, _ = speed_data("cuda")
+    variants = [variant for part, what, variant in data if part == "seeds" and what == "together"]
+    rows = []
+    for variant in sorted(variants, key=lambda name: (name.split(" S=")[0] != "gymnasium", int(name.split("S=")[1]))):
+        backend, num_seeds = variant.split(" S=")
+        microseconds = [f"{data['seeds', what, variant]:.0f}" for what in ("environments", "acting", "update", "host")]
+        row = [num_seeds, {"gymnasium": "dm_control", "envpool": "EnvPool"}[backend]]
+        row += [f"{data['seeds', 'together', variant]:,.0f}", *microseconds]
+        row += [
+            f"{data['seeds', 'one update alone', variant]:.2f} ms",
+            f"{data['seeds', 'GPU memory', variant]:.1f} GB",
+        ]
+        rows.append(row)
+    header = [
+        "seeds",
+        "environments",
+        "steps per second, together",
+        "a step of all seeds: waiting for environments, us",
+    ]
+    return markdown([*header, "acting, us", "update, us", "host, us", "one update alone", "GPU memory"], rows)
+
+
+# ---- figures and settings
+
+
+def expected_runs(name):
+    """task/variant of the lines that a figure's shell script launches, one for each."""
+    lines = (ROOT / "benchmark" / f"{name}.sh").read_text().split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
+    return ["/".join(line.split()[:2]) for line in lines]
+
+
+def runs_done(name):
+    path = RESULTS / name / "manifest.json"
+    entries = json.loads(path.read_text()) if path.exists() else {}
+    return f"{len(entries)} of {len(expected_runs(name))}"
+
+
+FIGURES = [  # what, name of the command, who produces it, what is missing and why
+    ("1, true policy gradient", "figure_1", "`pg_bandit.py`", "nothing; the rewards are ours"),
+    ("2, modes of a bandit", "figure_2", "`dpg_bandit.py`, `qmle_bandit.py`", "nothing; the reward is ours"),
+    ("3, 18 tasks of DM Control", "figure_3", "`qmle_continuous_multiseed.py`", "to be run"),
+    ("4, the architecture", None, "`QNetwork` of every script", "a drawing: nothing to measure"),
+    ("5, 6, 7, other baselines", None, "nobody", "no such baseline here, and their curves are published as pictures"),
+    ("8, amortization", None, "nobody yet", "a flag that drops the stored action"),
+    ("9, sample budgets", "figure_9", "`qmle_continuous_multiseed.py`", "to be run"),
+    ("10, discrete actions", "figure_10", "`qmle_discrete.py`, `dqn_discretized.py`", "to be run"),
+    (
+        "11, a team without a decomposed Q",
+        "figure_11",
+        "`qmle_climbing.py`, `vdn_climbing.py`",
+        "nothing; the game is ours",
+    ),
+    ("12, from the grid to continuous", "figure_12", "`qmle_continuous_multiseed.py`", "to be run"),
+]
+
+
+def figures():
+    rows = []
+    for what, name, script, missing in FIGURES:
+        command = f"`benchmark/{name}.sh`" if name else ""
+        rows.append([what, script, command, runs_done(name) if name else "", missing])
+    return markdown(["figure", "produced by", "command", "runs with data here", "what is missing, and why"], rows)
+
+
+def mean_difference(*samples):
+    """Mean over tasks of a variant's mean minus the default's: samples (..., seeds), the variant's tasks first."""
+    means, num_tasks = [sample.mean(-1) for sample in samples], len(samples) // 2
+    return (sum(means[:num_tasks]) - sum(means[num_tasks:])) / num_tasks
+
+
+def open_details(folder=RESULTS / "open_details"):
+    """One row for each variant: return at the end and area, and the difference of area to the default."""
+    data = plot.read(folder)
+    tasks = list(data)
+    variants = list(dict.fromkeys(line.split("/")[1] for line in expected_runs("open_details")))
+    table = []
+    for variant in variants:
+        own = [task for task in tasks if variant in data[task] and "default" in data[task]]
+        if not own:
+            table.append([variant, *[""] * 4, "not run yet"])
+            continue
+        areas = [np.array([rows[:, 1].mean() for rows in data[task][variant].values()]) for task in own]
+        base = [np.array([rows[:, 1].mean() for rows in data[task]["default"].values()]) for task in own]
+        ends = [final_episodes(data[task][variant]) for task in own]
+
+        low, high = plot.bootstrap_interval(mean_difference, *areas, *base)
+        verdict = "better" if low > 0 else "worse" if high < 0 else "no difference found"
+        if variant == "default":
+            delta, verdict = "", ""
+        else:
+            delta = f"{mean_difference(*areas, *base):+.1f} ({low:+.1f} to {high:+.1f})"
+        if len(own) < 3 and verdict:
+            verdict += f" in {', '.join(own)}, the rest is not run yet"
+        names = "; ".join(own)
+        cells = ["; ".join(f"{values.mean():.0f}" for values in group) for group in (ends, areas)]
+        table.append([variant, names, *cells, delta, verdict])
+    header = ["variant", "tasks", "last 20 episodes, mean of the seeds", "area, mean of the seeds"]
+    return markdown([*header, "difference of area to the default, 95% interval", "verdict"], table)
+
+
+def final_episodes(seeds, num=20):
+    return np.array([rows[-num:, 1].mean() for rows in seeds.values()])
+
+
+TABLES = {f.__name__: f for f in (first_run, cartpole, finger_spin, loop, parts, cost, seeds, figures, open_details)}
+
+
+def fill(text):
+    """README text with every marked table made anew. Raises ValueError for a marker whose table nothing makes."""
+
+    def table(match):
+        if match[1] not in TABLES:
+            raise ValueError(f"README.md has <!-- table: {match[1]} -->, expected one of {', '.join(TABLES)}")
+        return f"<!-- table: {match[1]} -->\n{TABLES[match[1]]()}<!-- end -->"
+
+    return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", table, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        print(TABLES[sys.argv[1]](), end="")
+    else:
+        README.write_text(fill(README.read_text()))
