@@ -25,8 +25,7 @@
 # a run on one H100 with 16 cores. The table: python benchmark/tables.py open_details
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mkdir -p runs/patched
-patch --quiet --output runs/patched/qmle_continuous_multiseed.py qmle_continuous_multiseed.py benchmark/double_softmax.patch
+python benchmark/double_softmax.py qmle_continuous_multiseed.py runs/patched/qmle_continuous_multiseed.py
 python benchmark/launch.py open_details "$@" <<'END'
 walker-walk  default         python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
 walker-walk  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000

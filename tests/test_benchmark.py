@@ -1,0 +1,212 @@
+"""The benchmark folder: its launcher, its plots, and that the README says what the data say."""
+
+import csv
+import importlib
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import tyro
+from conftest import ROOT
+
+BENCHMARK = ROOT / "benchmark"
+sys.path.insert(0, str(BENCHMARK))
+launch, plot, tables = (importlib.import_module(name) for name in ("launch", "plot", "tables"))
+FIGURES = sorted(path.stem for path in BENCHMARK.glob("*.sh") if "launch.py" in path.read_text())
+
+
+def start(name, lines, results, *flags):
+    command = [sys.executable, str(BENCHMARK / "launch.py"), name, "--smoke", "--results", str(results), *flags]
+    return subprocess.run(command, input="\n".join(lines), capture_output=True, text=True)
+
+
+# ---- the launcher
+
+
+@pytest.fixture
+def scratch():
+    """A name for a launch; what it leaves in runs/ is removed."""
+    yield "test_benchmark"
+    shutil.rmtree(ROOT / "runs" / "smoke" / "test_benchmark", ignore_errors=True)
+
+
+def test_launcher_keeps_results_does_not_repeat_them_and_reports_failures(tmp_path, scratch):
+    lines = [
+        "# comments and blank lines do not count",
+        "",
+        "finger-spin dqn python dqn_discretized.py --env-id dm_control/finger-spin-v0 --seed 3 --eval-frequency 500",
+        "bandits pg python pg_bandit.py",
+        "broken dqn python dqn_discretized.py --gamma 7",
+    ]
+    done = start(scratch, lines, tmp_path, "--workers", "3")
+    assert done.returncode == 1 and "FAILED: broken/dqn" in done.stderr, done.stderr
+    (log,) = re.findall(r"log: (.*)", done.stderr)
+    assert "--gamma is 7" in pathlib.Path(log).read_text()
+
+    rows = list(csv.DictReader((tmp_path / "finger-spin" / "dqn" / "seed_3.csv").open()))
+    assert [int(row["global_step"]) for row in rows] == [1000, 2000] and "episodic_return" in rows[0]
+    evaluation = list(csv.DictReader((tmp_path / "finger-spin" / "dqn" / "seed_3_eval.csv").open()))
+    assert [row["global_step"] for row in evaluation] == ["2000"]  # what --smoke makes of --eval-frequency
+    assert "end at the local optimum" in (tmp_path / "bandits" / "pg" / "verdict.txt").read_text()
+    assert not (tmp_path / "broken").exists()
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest.keys() == {"finger-spin/dqn/seeds 3 to 3", "bandits/pg/seeds 1 to 2"}
+    entry = manifest["finger-spin/dqn/seeds 3 to 3"]
+    assert entry["command"].startswith("python dqn_discretized.py --env-id dm_control/finger-spin-v0 --seed 3")
+    git = subprocess.run(["git", "hash-object", "dqn_discretized.py"], cwd=ROOT, capture_output=True, text=True)
+    assert entry["script_blob"] == git.stdout.strip() and entry["versions"]["torch"] == torch.__version__
+
+    path = tmp_path / "finger-spin" / "dqn" / "seed_3.csv"
+    before = path.stat().st_mtime_ns
+    again = start(scratch, lines[:4], tmp_path)
+    assert again.returncode == 0 and "2 runs, 2 of them already done" in again.stdout
+    assert path.stat().st_mtime_ns == before
+    other = start(scratch, [lines[2] + " --gamma 0.9"], tmp_path)
+    assert other.returncode == 1 and "were made by" in other.stderr and "Traceback" not in other.stderr
+
+
+@pytest.mark.parametrize("line", ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.sh"])
+def test_launcher_refuses_a_line_that_makes_no_sense(line, tmp_path, scratch):
+    refused = start(scratch, [line], tmp_path)
+    assert refused.returncode == 1 and f"line 1 is {line!r}" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_seeds_of_a_command():
+    def seeds(text):
+        return list(launch.Run("task", "variant", text.split(), pathlib.Path(), pathlib.Path()).seeds())
+
+    assert seeds("python qmle_continuous.py --seed 4") == [4]
+    assert seeds("python qmle_continuous_multiseed.py --num-seeds 3 --seed 2") == [2, 3, 4]
+    assert len(seeds("python qmle_continuous_multiseed.py")) == 16
+    assert seeds("python qmle_continuous_multiseed.py --num-seeds 5 --num-seeds 2") == [1, 2]  # the last one counts
+
+
+def test_many_episodes_are_averaged_in_bins_of_steps(tmp_path):
+    path = tmp_path / "episodes.csv"
+    lines = [f"{10 * i},{i},10,0.0" for i in range(1, 101)]
+    path.write_text("global_step,episodic_return,episodic_length,wall_time\n" + "\n".join(lines) + "\n")
+    assert launch.thinned(path).splitlines()[1] == "10,1" and len(launch.thinned(path).splitlines()) == 101
+    thin = launch.thinned(path, most=50, num_bins=4).splitlines()  # bins end before 250, 500, 750 and with 1000
+    assert thin[1:] == ["240,12.5", "490,37", "740,62", "1000,87.5"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_commands_of_the_figures_are_valid(name, tmp_path):
+    text = (BENCHMARK / f"{name}.sh").read_text()
+    lines = text.split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
+    patched = ROOT / "runs" / "patched" / "qmle_continuous_multiseed.py"
+    if "runs/patched" in text and not patched.exists():
+        patched.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / patched.name, patched)
+    runs = launch.read_runs(lines, tmp_path, tmp_path, smoke=False)
+    assert len({run.key() for run in runs}) == len(runs)
+    for run in [*runs, *launch.read_runs(lines, tmp_path, tmp_path, smoke=True)]:
+        script = importlib.import_module(pathlib.Path(run.words[1]).stem)
+        args = tyro.cli(script.Args, args=run.words[2:])  # exits where a flag is unknown
+        script.check_args(args)
+        assert args.seed == run.seeds()[0] and getattr(args, "num_seeds", 1) == len(run.seeds())
+
+
+def test_double_softmax_patch_does_what_it_says(tmp_path):
+    patched = tmp_path / "patched.py"
+    command = [sys.executable, BENCHMARK / "double_softmax.py", ROOT / "qmle_continuous_multiseed.py", patched]
+    subprocess.run(command, check=True)
+    spec = importlib.util.spec_from_file_location("patched", patched)
+    script = sys.modules["patched"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    logits = torch.tensor([[[1.0, 2.0, 0.5]]])
+    probabilities = np.exp([1.0, 2.0, 0.5]) / np.exp([1.0, 2.0, 0.5]).sum()
+    expected = -np.log(np.exp(probabilities[1]) / np.exp(probabilities).sum())
+    loss = script.argmax_predictor_loss(torch.zeros(1, 1), logits, torch.zeros(1, 1))[1]
+    assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+# ---- plots and statistics
+
+
+def fake_results(folder, task, variant, values, num_episodes=40):
+    """values: one constant return for each seed."""
+    path = folder / task / variant
+    path.mkdir(parents=True)
+    for seed, value in enumerate(values, 1):
+        lines = [f"{1000 * i},{value}" for i in range(1, num_episodes + 1)]
+        (path / f"seed_{seed}.csv").write_text("global_step,episodic_return\n" + "\n".join(lines) + "\n")
+
+
+def test_curves_and_statistics_by_hand(tmp_path):
+    seeds = {1: np.array([[10, 1.0], [20, 3.0], [30, 5.0], [40, 7.0]]), 2: np.array([[10, 0.0], [20, 2.0], [40, 4.0]])}
+    steps, means = plot.curve(seeds, num_bins=2)
+    assert steps.tolist() == [20, 40] and means.tolist() == [[2, 6], [1, 4]]
+    assert plot.final_scores(seeds, share=0.5).tolist() == [6, 4]
+    assert plot.final_scores(seeds, share=0.5, until=20).tolist() == [3, 2]
+    assert plot.interquartile_mean(np.array([0, 4, 6, 100.0])) == 5
+    low, high = plot.bootstrap_interval(lambda a: a.mean(-1), np.random.default_rng(1).normal(3, 1, 400))
+    assert low < 3 < high and high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
+
+
+def test_verdicts_of_the_open_details(tmp_path):
+    rng = np.random.default_rng(0)
+    for task in ("walker-walk", "cheetah-run", "finger-spin"):
+        for variant, mean in (("default", 300), ("copy-2000", 250), ("stored", 301), ("grid-half", 340)):
+            fake_results(tmp_path, task, variant, rng.normal(mean, 20, 16))
+    rows = {line.split(" | ")[0].strip("| "): line for line in tables.open_details(tmp_path).splitlines()}
+    assert rows["copy-2000"].endswith("| worse |") and rows["grid-half"].endswith("| better |")
+    assert rows["stored"].endswith("| no difference found |") and rows["noise-0.3"].endswith("| not run yet |")
+    difference = float(re.search(r"\| ([+-][\d.]+) \(", rows["copy-2000"])[1])
+    assert difference == pytest.approx(-50, abs=15)
+
+
+def test_plot_draws_a_panel_for_each_task(tmp_path):
+    for task in ("walker-walk", "finger-spin"):
+        fake_results(tmp_path, task, "qmle", [100, 200])
+    plot.draw_curves(tmp_path, "figure_3")
+    assert (tmp_path / "figure_3.png").stat().st_size > 10_000
+    methods = {row["method"] for row in plot.read_references("walker-walk", "figure_3")}
+    assert {"D4PG", "DMPO", "SAC"} == methods
+
+
+# ---- what is committed
+
+
+def test_tables_of_the_readme_are_those_of_the_data():
+    text = (ROOT / "README.md").read_text()
+    assert tables.fill(text) == text, "the data have changed: python benchmark/tables.py"
+    assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(tables.TABLES)
+    with pytest.raises(ValueError, match="nothing"):
+        tables.fill("<!-- table: nothing -->\n<!-- end -->")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_committed_results_are_whole(name):
+    folder = ROOT / "benchmark" / "results" / name
+    manifest = json.loads((folder / "manifest.json").read_text()) if (folder / "manifest.json").exists() else {}
+    covered = set()
+    for key, entry in manifest.items():
+        task, variant, seeds = key.split("/")
+        first, last = re.match(r"seeds (\d+) to (\d+)", seeds).groups()
+        covered |= {f"{task}/{variant}/seed_{seed}" for seed in range(int(first), int(last) + 1)}
+        assert entry["command"].startswith("python ") and entry["device"] and entry["date"] and entry["commit"], key
+        assert "/" not in entry["device"]
+    for path in folder.glob("*/*/seed_*.csv"):
+        if not path.stem.endswith("_eval"):
+            assert "/".join([*path.parts[-3:-1], path.stem]) in covered, path
+            rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+            assert (np.diff(rows[:, 0]) > 0).all() and np.isfinite(rows).all(), path
+
+
+def test_committed_results_are_small():
+    sizes = [path.stat().st_size for path in (ROOT / "benchmark" / "results").rglob("*") if path.is_file()]
+    assert sum(sizes) < 20e6 and max(sizes) < 5e6
+
+
+def test_references_name_their_sources():
+    rows = list(csv.DictReader((BENCHMARK / "references.csv").open()))
+    assert len(rows) > 50 and all(
+        row["source"] and float(row["steps"]) > 0 and float(row["score"]) >= 0 for row in rows
+    )
