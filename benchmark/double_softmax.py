@@ -1,4 +1,4 @@
-"""The variant double-softmax of open_details.sh: a script with the categorical loss of the paper authors' released code.
+"""The variant double-softmax of open_details.sh: a script with the categorical loss of the authors' released code.
 
     python benchmark/double_softmax.py qmle_continuous_multiseed.py runs/patched/qmle_continuous_multiseed.py
 
