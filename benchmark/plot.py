@@ -109,13 +109,13 @@ def draw_curves(results, name):
             middle = interquartile_mean(scores)
             x = end * (1.05 + 0.04 * number)
             axes.errorbar(x, middle, [[middle - low], [high - middle]], color=color, marker=marker, markersize=3.5)
-        for row in read_references(task, name):
+        for number, row in enumerate(read_references(task, name)):
             score = float(row["score"])
             axes.axhline(score, color="0.45", linestyle=(0, (2, 3)), linewidth=0.9)
             label = f"{row['method']}, {float(row['steps']):.0e}".replace("e+0", "e").replace("e+", "e")
-            axes.text(0.01 * end, score, label, fontsize=6, color="0.3", va="bottom")
+            axes.text(end * (0.02 + 0.27 * number), score, label, fontsize=6, color="0.3", va="bottom")
         axes.set_title(task, fontsize=9)
-        axes.set(xlim=(0, None), ylim=(0, None))
+        axes.set(xlim=(0, None), ylim=(0, 1.07 * axes.get_ylim()[1]))
         axes.tick_params(labelsize=7)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k")
         axes.grid(alpha=0.25)
@@ -127,7 +127,7 @@ def draw_curves(results, name):
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     title = f"mean of {number} seeds, one s.e.; at the right edge: interquartile mean of the last tenth, 95% interval"
     figure.legend(handles=handles, title=title, title_fontsize=7, fontsize=8, ncols=min(len(variants), 4),
-                  loc="outside lower center", frameon=False)  # fmt: skip
+                  loc="outside upper center", frameon=False)  # fmt: skip
     figure.supxlabel("environment steps", fontsize=8)
     figure.supylabel("training return", fontsize=8)
     figure.savefig(results / f"{name}.png", dpi=130)
