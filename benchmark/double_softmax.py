@@ -18,4 +18,6 @@ if __name__ == "__main__":
     if text.count(BEFORE) != 1:
         sys.exit(f"error: {source} has {text.count(BEFORE)} lines with {BEFORE!r}, expected one")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text.replace(BEFORE, AFTER))
+    temporary = target.with_suffix(".tmp")  # a job of another launcher may be reading target
+    temporary.write_text(text.replace(BEFORE, AFTER))
+    temporary.replace(target)

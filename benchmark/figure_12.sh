@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Figure 12: actions on the grid of bins all the time, up to a third or two thirds of the run, or never.
+# Figure 12: actions on the grid of bins all the time, up to a third or two thirds of the run, or never. Our choices, which
+# the paper leaves open: these tasks and switches, both predictors in all variants, the stored actions kept at the switch.
 #   usage: benchmark/figure_12.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_12/<task>/<variant>/seed_K.csv, manifest.json, figure_12.png
 set -euo pipefail

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Figure 3: QMLE on 18 tasks of the DM Control Suite, five seeds each, a million steps; at the end ten greedy episodes.
-# About six minutes a task on one H100 with 16 cores, by the speeds in the README.
+# At least ten minutes a task on one H100 with 16 cores, by the speeds in the README; dog and humanoid take longer.
+# The 18 tasks are our choice: the paper does not name its own.
 #   usage: benchmark/figure_3.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_3/<task>/<variant>/seed_K.csv, manifest.json, figure_3.png
 set -euo pipefail

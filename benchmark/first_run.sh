@@ -14,7 +14,7 @@ mkdir -p "$results"
 run_seed() {
     python qmle_continuous.py --env-id dm_control/walker-walk-v0 --seed "$1" --total-timesteps "${STEPS:-200000}" \
         --eval-frequency 50000 --eval-episodes 5 >"$results/seed_$1.log" 2>&1
-.*training episodes.*; run: //p' "$results/seed_$1.log")
+    run=$(sed -n 's/.*training episodes.*; run: //p' "$results/seed_$1.log")
     cp "$run/episodes.csv" "$results/seed_$1.csv"
     cp "$run/eval.csv" "$results/seed_$1_eval.csv"
     cp "$run/config.json" "$results/seed_$1.json"

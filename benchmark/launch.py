@@ -1,9 +1,9 @@
 """Runs the commands of a figure, several at a time, and keeps what they measured as data.
 
-    benchmark/figure_8.sh                                       one run after the other, on this machine
-    benchmark/figure_8.sh --smoke                               tiny runs, to see that everything works
-    benchmark/figure_8.sh --workers 4 --gpus 0 1                four at a time, on two GPUs
-    benchmark/figure_8.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
+    benchmark/figure_3.sh                                       one run after the other, on this machine
+    benchmark/figure_3.sh --smoke                               tiny runs, to see that everything works
+    benchmark/figure_3.sh --workers 4 --gpus 0 1                four at a time, on two GPUs
+    benchmark/figure_3.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
 
 The shell scripts send lines to this program: a task, a variant, and a command as one would type it. submitit runs
 them, on this machine or through SLURM. From each run comes <results>/<task>/<variant>/seed_K.csv (global_step,
@@ -11,9 +11,10 @@ episodic_return; more than 2000 episodes are averaged in 1000 bins of steps), se
 evaluates, and an entry in <results>/manifest.json: command, commit, versions, device, date and duration. The scripts
 of the illustrations write what they have to say into <results>/<task>/<variant>/, where their output is verdict.txt.
 
-A command whose results exist is not repeated. So after an interruption the same call goes on with what is missing; a
-run that did not end starts anew. What the runs themselves write (logs, TensorBoard) lies in runs/launch/<name>, or for
---smoke, with its results, in runs/smoke/<name>.
+A command whose results exist is not repeated, as long as the script is the one that made them; otherwise that is said,
+and nothing runs. So after an interruption the same call goes on with what is missing; a run that did not end starts
+anew. What the runs themselves write (logs, TensorBoard) lies in runs/launch/<name>, a folder for each attempt, or for
+--smoke, with its results, in runs/smoke/<name>. On a cluster the repository lies on a shared file system.
 """
 
 import argparse
@@ -27,6 +28,8 @@ import os
 import pathlib
 import platform
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -55,8 +58,13 @@ class Run:
     variant: str
     words: list  # of the command
     results: pathlib.Path  # folder of the figure
-    folder: pathlib.Path  # where the command runs
+    folder: pathlib.Path  # in which each attempt gets a folder of its own
     num_threads: int = 1  # of PyTorch on the CPU: processes that each take all cores get in each other's way
+    keep_old: bool = False  # results of other versions of the script count as done
+    gpu: str | None = None  # what it is to see of the GPUs; None: whatever there is
+
+    def __post_init__(self):
+        self.source = (ROOT / self.words[1]).read_bytes()
 
     def flag(self, name, default):
         """The number that the command gives for a flag; the last one counts."""
@@ -68,7 +76,10 @@ class Run:
         return range(first, first + self.flag("--num-seeds", 16 if "multiseed" in self.words[1] else 1))
 
     def is_illustration(self):
-        return "    output: str | None" in (ROOT / self.words[1]).read_text()
+        return b"    output: str | None" in self.source
+
+    def csv_path(self, seed):
+        return self.results / self.task / self.variant / f"seed_{seed}.csv"
 
     def paths(self):
         """The files that exist when it is done."""
@@ -76,67 +87,70 @@ class Run:
             return [self.results / self.task / self.variant / "verdict.txt"]
         return [self.csv_path(seed) for seed in self.seeds()]
 
-    def csv_path(self, seed):
-        return self.results / self.task / self.variant / f"seed_{seed}.csv"
-
     def key(self):
         return f"{self.task}/{self.variant}/seeds {self.seeds()[0]} to {self.seeds()[-1]}"
 
+    def identity(self):
+        """What makes a result this run's: the command, and what `git hash-object` says of the script."""
+        blob = hashlib.sha1(b"blob %d\0" % len(self.source) + self.source).hexdigest()
+        return {"command": shlex.join(self.words), "script_blob": blob}
+
     def is_done(self, manifest):
-        """Whether the results of this very command exist. Raises ValueError for those of another one."""
-        if not all(path.exists() for path in self.paths()):
+        """Whether its results exist. Raises ValueError for those of another command or version of the script."""
+        made = manifest.get(self.key())
+        if made is None or not all(path.exists() for path in self.paths()):
+            others = [path for path in self.paths() if path.exists() and made is None]
+            claimed = [key for key in manifest if key.rpartition("/")[0] == self.key().rpartition("/")[0]]
+            if others and claimed:
+                raise ValueError(f"{others[0]} is a result of {', '.join(claimed)}, expected none; delete what is old")
             return False
-        made_by = manifest.get(self.key(), {}).get("command")
-        if made_by != shlex.join(self.words):
-            raise ValueError(
-                f"the results of {self.key()} in {self.results} were made by `{made_by}`, expected"
-                f" `{shlex.join(self.words)}`; delete them to run it, or give --results another folder"
-            )
+        for name, value in self.identity().items():
+            if made[name] != value and not (self.keep_old and name == "script_blob"):
+                raise ValueError(
+                    f"the results of {self.key()} in {self.results} were made by {name} `{made[name]}`, expected"
+                    f" `{value}`; delete them, or give --results another folder"
+                    + ", or let them count with --keep-old"
+                    * (name == "script_blob")
+                )
         return True
 
     def __call__(self):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        start, script = time.time(), (ROOT / self.words[1]).read_bytes()
-        environment = {"OMP_NUM_THREADS": str(self.num_threads)} | os.environ
+        if self.is_done(read_manifest(self.results)):  # by another launcher, meanwhile
+            return
+        start, environment = time.time(), {"OMP_NUM_THREADS": str(self.num_threads)} | os.environ
+        if self.gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = self.gpu
+        attempt = self.folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+        attempt.mkdir(parents=True)
         command = [sys.executable, str(ROOT / self.words[1]), *self.words[2:]]
         if self.is_illustration():
             command += ["--output", str(self.paths()[0].parent)]
         output = subprocess.PIPE if self.is_illustration() else None
-        done = subprocess.run(command, cwd=self.folder, env=environment, stdout=output, text=True)
+        done = subprocess.run(command, cwd=attempt, env=environment, stdout=output, text=True)
         if done.returncode:
             raise RuntimeError(f"{shlex.join(self.words)} ended with {done.returncode}")
-        configs = {}
-        for path in (self.folder / "runs").glob("*/config.json"):
-            config = json.loads(path.read_text()) | {"folder": path.parent}
-            seed = config["args"]["seed"]
-            if path.stat().st_mtime >= start and seed in self.seeds():
-                configs[seed] = config
-        config = configs[self.seeds()[0]] if configs else describe(self.num_threads)
-        entry = {"command": shlex.join(self.words), "commit": config["commit"]}
-        # What `git hash-object` says of the script: it finds the commit where the run's machine had no git history.
-        entry["script_blob"] = hashlib.sha1(b"blob %d\0" % len(script) + script).hexdigest()
-        entry |= {"versions": config["versions"], "device": config["device"]}
-        entry |= {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)}
-        self.record(entry)
-        if self.is_illustration():
-            write_whole(self.paths()[0], done.stdout.replace(str(self.results) + os.sep, ""))
-            return
-        for seed in self.seeds():
+        configs = [json.loads(path.read_text()) | {"at": path.parent} for path in attempt.glob("runs/*/config.json")]
+        configs = {config["args"]["seed"]: config for config in configs}
+        for seed in [] if self.is_illustration() else self.seeds():
             self.csv_path(seed).parent.mkdir(parents=True, exist_ok=True)
-            evaluations = (configs[seed]["folder"] / "eval.csv").read_text()
+            evaluations = (configs[seed]["at"] / "eval.csv").read_text()
             if evaluations.count("\n") > 1:
                 write_whole(self.csv_path(seed).with_name(f"seed_{seed}_eval.csv"), evaluations)
-            write_whole(self.csv_path(seed), thinned(configs[seed]["folder"] / "episodes.csv"))
-
-    def record(self, entry):
-        """Enters a run into the manifest of its figure, which other jobs may be doing too."""
-        path = self.results / "manifest.json"
-        self.results.mkdir(parents=True, exist_ok=True)
-        with open(self.results / ".lock", "w") as lock:
+            write_whole(self.csv_path(seed), thinned(configs[seed]["at"] / "episodes.csv"))
+        if self.is_illustration():
+            write_whole(self.paths()[0], done.stdout.replace(str(self.results) + os.sep, ""))
+        config = configs[self.seeds()[0]] if configs else describe(self.num_threads)
+        entry = self.identity() | {name: config[name] for name in ("commit", "versions", "device")}
+        entry |= {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)}
+        with open(self.results / ".lock", "w") as lock:  # other jobs may be entering theirs; never deleted
             fcntl.flock(lock, fcntl.LOCK_EX)
-            entries = json.loads(path.read_text()) if path.exists() else {}
-            entries[self.key()] = entry
-            write_whole(path, json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
+            entries = read_manifest(self.results) | {self.key(): entry}
+            write_whole(self.results / "manifest.json", json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
+
+
+def read_manifest(results):
+    path = results / "manifest.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def describe(num_threads):
@@ -180,14 +194,19 @@ def read_runs(lines, results, folder, smoke):
                     words += flags.split()
             if "--eval-frequency" in words:
                 words += ["--eval-frequency", "2000", "--eval-episodes", "1"]
+        if any(word.startswith(("--seed=", "--num-seeds=", "--num_seeds")) for word in words):
+            raise ValueError(f"line {number} is {line.strip()!r}, expected --seed K and --num-seeds S with blanks")
         run = Run(task, variant, words, results, folder)
         run.folder = folder / f"{task}__{variant}__{run.seeds()[0]}"
+        if taken := {path for other in runs for path in other.paths()} & set(run.paths()):
+            raise ValueError(f"line {number} is {line.strip()!r}, expected other results than {sorted(taken)[0]}")
         runs.append(run)
     return runs
 
 
 def make_executor(args, folder):
-    executor = submitit.AutoExecutor(folder=folder / "jobs", cluster=args.cluster)
+    jobs = folder / "jobs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    executor = submitit.AutoExecutor(folder=jobs, cluster=args.cluster)
     settings = {"timeout_min": 7 * 24 * 60, "name": args.name}
     if args.cluster == "slurm":
         settings["slurm_array_parallelism"] = args.workers
@@ -213,8 +232,7 @@ def launch(args, runs, folder):
         while waiting or running:
             for slot in range(args.workers):
                 if waiting and slot not in running:
-                    if args.gpus:
-                        executor.update_parameters(gpus_per_node=1, visible_gpus=[args.gpus[slot % len(args.gpus)]])
+                    waiting[0].gpu = args.gpus[slot % len(args.gpus)] if args.gpus else None
                     running[slot] = executor.submit(waiting[0]), waiting.pop(0)
             time.sleep(0.5)
             for slot, (job, run) in list(running.items()):
@@ -227,19 +245,21 @@ def launch(args, runs, folder):
                     print(f"{datetime.datetime.now():%H:%M:%S} {state}: {run.key()}; {left} left", flush=True)
     except KeyboardInterrupt:
         for job, _ in running.values():
-            job.cancel()
+            job.cancel(check=False)
         sys.exit("interrupted; the same call goes on with the runs that have not ended")
     return failed
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the jobs end with the launcher
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the figure")
     parser.add_argument("--smoke", action="store_true", help="tiny runs; results in runs/smoke/<name>")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
-    parser.add_argument("--gpus", type=int, nargs="*", help="numbers of the GPUs to use in turn; default: those here")
+    parser.add_argument("--gpus", nargs="*", help="GPUs to use in turn, one for a run; default: those visible here")
     parser.add_argument("--cluster", choices=["local", "slurm"], default="local")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of submitit's executor")
+    parser.add_argument("--keep-old", action="store_true", help="results of other versions of a script count as done")
     parser.add_argument("--results", help="folder; default benchmark/results/<name>")
     args = parser.parse_args()
     if args.workers < 1:
@@ -247,21 +267,23 @@ if __name__ == "__main__":
     if args.gpus is None and args.cluster == "local":
         import torch
 
-        args.gpus = list(range(torch.cuda.device_count()))
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        args.gpus = visible if visible != [""] else [str(i) for i in range(torch.cuda.device_count())]
     folder = ROOT / "runs" / ("smoke" if args.smoke else "launch") / args.name
     default = folder / "results" if args.smoke else ROOT / "benchmark" / "results" / args.name
     results = pathlib.Path(args.results).resolve() if args.results else default
     try:
         runs = read_runs(sys.stdin, results, folder, args.smoke)
-        path = results / "manifest.json"
-        manifest = json.loads(path.read_text()) if path.exists() else {}
-        todo = [run for run in runs if not run.is_done(manifest)]
+        for run in runs:
+            run.keep_old = args.keep_old
+        if args.smoke and not args.results:
+            shutil.rmtree(results, ignore_errors=True)  # a smoke test tests what is here now
+        todo = [run for run in runs if not run.is_done(read_manifest(results))]
     except ValueError as error:
         sys.exit(f"error: {error}")
     results.mkdir(parents=True, exist_ok=True)
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them already done; results: {results}", flush=True)
     failed = launch(args, todo, folder)
-    (results / ".lock").unlink(missing_ok=True)
     for what, log in failed:
         print(f"FAILED: {what}; log: {log}", file=sys.stderr)
     sys.exit(1 if failed else 0)

@@ -4,9 +4,10 @@
     python benchmark/plot.py open_details --results some/folder
 
 Learning curves, <results>/<task>/<variant>/seed_K.csv, become a grid with a panel for each task: the mean over seeds
-and one standard error as in the paper, in fifty parts of the run, and at the right edge the interquartile mean of the
-last tenth of the run with its 95% bootstrap interval. Published scores of benchmark/references.csv are horizontal
-lines, each with its method and its number of steps. Writes <results>/<name>.png.
+and one standard error as in the paper, in fifty parts of the run. At the right edge stands the interquartile mean of
+the last tenth with its interval (see last_tenth), hollow the greedy policy's return at the end, where it was evaluated.
+Published scores of benchmark/references.csv are horizontal lines, each with its method and its number of steps. Writes
+<results>/<name>.png.
 """
 
 import argparse
@@ -77,6 +78,24 @@ def bootstrap_interval(statistic, *samples, num_resamples=5000):
     return tuple(np.quantile(statistic(*draws), [0.025, 0.975]))
 
 
+def last_tenth(scores):
+    """Middle, low and high of what the right edge shows of the seeds' final scores.
+
+    The interquartile mean and its 95% bootstrap interval; below eight seeds, where that covers too little, the mean
+    and its 95% t interval.
+    """
+    if len(scores) >= 8:
+        return interquartile_mean(scores), *bootstrap_interval(interquartile_mean, scores)
+    half = stats.t.ppf(0.975, len(scores) - 1) * scores.std(ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else 0.0
+    return scores.mean(), scores.mean() - half, scores.mean() + half
+
+
+def greedy_return(folder):
+    """Mean greedy return at the end over the seeds of a folder that evaluated, or None."""
+    tables = [np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2) for path in folder.glob("seed_*_eval.csv")]
+    return np.mean([rows[rows[:, 0] == rows[-1, 0], 2].mean() for rows in tables]) if tables else None
+
+
 def read_references(task, name):
     """The published scores that a figure shows for a task: rows of references.csv."""
     if not REFERENCES.exists():
@@ -101,19 +120,21 @@ def draw_curves(results, name):
         for number, (variant, seeds) in enumerate(by_variant.items()):
             color, line, marker = STYLES[variants.index(variant) % len(STYLES)]
             steps, means = curve(seeds)
-            mean, error = np.nanmean(means, 0), np.nanstd(means, 0, ddof=min(len(means) - 1, 1)) / len(means) ** 0.5
+            mean, error = np.nanmean(means, 0), np.nanstd(means, 0, ddof=min(len(means) - 1, 1))
+            error /= np.isfinite(means).sum(0) ** 0.5
             axes.plot(steps, mean, color=color, linestyle=line, linewidth=1.4)
             axes.fill_between(steps, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
             scores = final_scores(seeds)
-            low, high = bootstrap_interval(interquartile_mean, scores)
-            middle = interquartile_mean(scores)
+            middle, low, high = last_tenth(scores)
             x = end * (1.05 + 0.04 * number)
+            if (greedy := greedy_return(results / task / variant)) is not None:
+                axes.plot(x, greedy, marker=marker, markersize=5, markerfacecolor="none", color=color)
             axes.errorbar(x, middle, [[middle - low], [high - middle]], color=color, marker=marker, markersize=3.5)
         for number, row in enumerate(read_references(task, name)):
             score = float(row["score"])
             axes.axhline(score, color="0.45", linestyle=(0, (2, 3)), linewidth=0.9)
             label = f"{row['method']}, {float(row['steps']):.0e}".replace("e+0", "e").replace("e+", "e")
-            axes.text(end * (0.02 + 0.27 * number), score, label, fontsize=6, color="0.3", va="bottom")
+            axes.text(end * (0.02 + 0.24 * number), score, label, fontsize=6, color="0.3", va="bottom")
         axes.set_title(task, fontsize=9)
         axes.set(xlim=(0, None), ylim=(0, 1.07 * axes.get_ylim()[1]))
         axes.tick_params(labelsize=7)
@@ -125,7 +146,10 @@ def draw_curves(results, name):
         handles.append(plt.Line2D([], [], color=color, linestyle=line, marker=marker, markersize=4, label=variant))
     counts = sorted({len(seeds) for task in data.values() for seeds in task.values()})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    title = f"mean of {number} seeds, one s.e.; at the right edge: interquartile mean of the last tenth, 95% interval"
+    kind = "interquartile mean" if counts[0] >= 8 else "mean"
+    title = (
+        f"mean of {number} seeds, one s.e.; right edge: {kind} of the last tenth, 95% interval; hollow: greedy policy"
+    )
     figure.legend(handles=handles, title=title, title_fontsize=7, fontsize=8, ncols=min(len(variants), 4),
                   loc="outside upper center", frameon=False)  # fmt: skip
     figure.supxlabel("environment steps", fontsize=8)

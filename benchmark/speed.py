@@ -443,16 +443,21 @@ if __name__ == "__main__":
     manifest |= dict(python=platform.python_version(), date=datetime.date.today().isoformat())
     asked, manifest_path = args.what or DEFAULT, out.with_suffix(".json")
     manifests = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
-    manifests |= dict.fromkeys(asked, manifest)
-    manifest_path.write_text(json.dumps(manifests, indent=2) + "\n")
-    rows = []
-    if out.exists():  # other parts that were measured before stay
-        rows = [row for row in list(csv.reader(out.open()))[1:] if row[0] not in asked]
+    before = dict(manifests)
+    rows = list(csv.reader(out.open()))[1:] if out.exists() else []
+    old = {tuple(row[:3]) for row in rows}  # a measurement replaces those of the same thing, and nothing else
 
     def record(*row):
-        rows.append((*row[:3], f"{float(row[3]):.6g}", row[4]))
+        row = (*row[:3], f"{float(row[3]):.6g}", row[4])
+        if row[:3] in old:
+            old.remove(row[:3])
+            rows[:] = [other for other in rows if tuple(other[:3]) != row[:3]]
+        rows.append(row)
         with out.open("w", newline="") as file:
             csv.writer(file).writerows([("part", "what", "variant", "value", "unit"), *rows])
+        earlier = {"earlier": before[row[0]]} if row[0] in before and any(key[0] == row[0] for key in old) else {}
+        manifests[row[0]] = manifest | earlier
+        manifest_path.write_text(json.dumps(manifests, indent=2) + "\n")
         print(*row, file=sys.stderr, flush=True)
 
     for part in asked:

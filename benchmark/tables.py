@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 import plot
+from scipy import stats
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmark" / "results"
@@ -184,25 +185,26 @@ def expected_runs(name):
 def runs_done(name):
     path = RESULTS / name / "manifest.json"
     entries = json.loads(path.read_text()) if path.exists() else {}
-    return f"{len(entries)} of {len(expected_runs(name))}"
+    expected = expected_runs(name)
+    return sum(key.rpartition("/")[0] in expected for key in entries), len(expected)
 
 
 FIGURES = [  # what, name of the command, who produces it, what is missing and why
     ("1, true policy gradient", "figure_1", "`pg_bandit.py`", "nothing; the rewards are ours"),
     ("2, modes of a bandit", "figure_2", "`dpg_bandit.py`, `qmle_bandit.py`", "nothing; the reward is ours"),
-    ("3, 18 tasks of DM Control", "figure_3", "`qmle_continuous_multiseed.py`", "to be run"),
+    ("3, 18 tasks of DM Control", "figure_3", "`qmle_continuous_multiseed.py`", ""),
     ("4, the architecture", None, "`QNetwork` of every script", "a drawing: nothing to measure"),
     ("5, 6, 7, other baselines", None, "nobody", "no such baseline here, and their curves are published as pictures"),
     ("8, amortization", None, "nobody yet", "a flag that drops the stored action"),
-    ("9, sample budgets", "figure_9", "`qmle_continuous_multiseed.py`", "to be run"),
-    ("10, discrete actions", "figure_10", "`qmle_discrete.py`, `dqn_discretized.py`", "to be run"),
+    ("9, sample budgets", "figure_9", "`qmle_continuous_multiseed.py`", ""),
+    ("10, discrete actions", "figure_10", "`qmle_discrete.py`, `dqn_discretized.py`", ""),
     (
         "11, a team without a decomposed Q",
         "figure_11",
         "`qmle_climbing.py`, `vdn_climbing.py`",
         "nothing; the game is ours",
     ),
-    ("12, from the grid to continuous", "figure_12", "`qmle_continuous_multiseed.py`", "to be run"),
+    ("12, from the grid to continuous", "figure_12", "`qmle_continuous_multiseed.py`", ""),
 ]
 
 
@@ -210,48 +212,55 @@ def figures():
     rows = []
     for what, name, script, missing in FIGURES:
         command = f"`benchmark/{name}.sh`" if name else ""
-        rows.append([what, script, command, runs_done(name) if name else "", missing])
+        done, expected = runs_done(name) if name else (0, 0)
+        missing = missing or ("" if done == expected else "to be run")
+        rows.append([what, script, command, f"{done} of {expected}" if name else "", missing])
     return markdown(["figure", "produced by", "command", "runs with data here", "what is missing, and why"], rows)
 
 
-def mean_difference(*samples):
-    """Mean over tasks of a variant's mean minus the default's: samples (..., seeds), the variant's tasks first."""
-    means, num_tasks = [sample.mean(-1) for sample in samples], len(samples) // 2
-    return (sum(means[:num_tasks]) - sum(means[num_tasks:])) / num_tasks
+OPEN_TASKS, OPEN_SEEDS, OPEN_STEPS = ("walker-walk", "cheetah-run", "finger-spin"), 16, 200_000
+
+
+def welch(own, base, level):
+    """Mean over tasks of a variant's mean minus the default's, with Welch's t interval: difference, low, high.
+
+    own, base: for each task an array of one number a seed.
+    """
+    difference = np.mean([a.mean() - b.mean() for a, b in zip(own, base, strict=True)])
+    variances = np.array([[sample.var(ddof=1) / len(sample), len(sample) - 1] for sample in [*own, *base]])
+    total = variances[:, 0].sum()
+    freedom = total**2 / (variances[:, 0] ** 2 / variances[:, 1]).sum()
+    half = stats.t.ppf((1 + level) / 2, freedom) * total**0.5 / len(own)
+    return difference, difference - half, difference + half
 
 
 def open_details(folder=RESULTS / "open_details"):
-    """One row for each variant: return at the end and area, and the difference of area to the default."""
-    data = plot.read(folder)
-    tasks = list(data)
-    variants = list(dict.fromkeys(line.split("/")[1] for line in expected_runs("open_details")))
-    table = []
-    for variant in variants:
-        own = [task for task in tasks if variant in data[task] and "default" in data[task]]
-        if not own:
-            table.append([variant, *[""] * 4, "not run yet"])
-            continue
-        areas = [np.array([rows[:, 1].mean() for rows in data[task][variant].values()]) for task in own]
-        base = [np.array([rows[:, 1].mean() for rows in data[task]["default"].values()]) for task in own]
-        ends = [final_episodes(data[task][variant]) for task in own]
+    """One row for each variant, by the criterion at the top of open_details.sh."""
+    data, table = plot.read(folder), []
 
-        low, high = plot.bootstrap_interval(mean_difference, *areas, *base)
-        verdict = "better" if low > 0 else "worse" if high < 0 else "no difference found"
-        if variant == "default":
-            delta, verdict = "", ""
-        else:
-            delta = f"{mean_difference(*areas, *base):+.1f} ({low:+.1f} to {high:+.1f})"
-        if len(own) < 3 and verdict:
-            verdict += f" in {', '.join(own)}, the rest is not run yet"
-        names = "; ".join(own)
+    def complete(task, variant):
+        seeds = data.get(task, {}).get(variant, {})
+        return len(seeds) == OPEN_SEEDS and all(rows[-1, 0] >= OPEN_STEPS for rows in seeds.values())
+
+    def scores(variant, score):
+        return [np.array([score(rows[:, 1]) for rows in data[task][variant].values()]) for task in done]
+
+    for variant in dict.fromkeys(line.split("/")[1] for line in expected_runs("open_details")):
+        done = [task for task in OPEN_TASKS if complete(task, variant)]
+        missing = [task for task in OPEN_TASKS if task not in done or not complete(task, "default")]
+        areas, ends = scores(variant, np.mean), scores(variant, lambda returns: returns[-20:].mean())
         cells = ["; ".join(f"{values.mean():.0f}" for values in group) for group in (ends, areas)]
-        table.append([variant, names, *cells, delta, verdict])
-    header = ["variant", "tasks", "last 20 episodes, mean of the seeds", "area, mean of the seeds"]
-    return markdown([*header, "difference of area to the default, 95% interval", "verdict"], table)
-
-
-def final_episodes(seeds, num=20):
-    return np.array([rows[-num:, 1].mean() for rows in seeds.values()])
+        row = [variant, "; ".join(done), *cells]
+        if missing:
+            table.append([*row, "", f"not run yet: {', '.join(missing)}"])
+        elif variant == "default":
+            table.append([*row, "", ""])
+        else:
+            difference, low, high = welch(areas, scores("default", np.mean), level=1 - 0.05 / 7)
+            verdict = "better" if low > 0 else "worse" if high < 0 else "no difference found"
+            table.append([*row, f"{difference:+.1f} ({low:+.1f} to {high:+.1f})", verdict])
+    header = ["variant", "tasks", "return of the last 20 episodes", "area: mean return of all episodes"]
+    return markdown([*header, "difference of area to the default, 99.3% interval", "verdict"], table)
 
 
 TABLES = {f.__name__: f for f in (first_run, cartpole, finger_spin, loop, parts, cost, seeds, figures, open_details)}

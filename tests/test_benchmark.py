@@ -14,6 +14,7 @@ import pytest
 import torch
 import tyro
 from conftest import ROOT
+from scipy import stats
 
 BENCHMARK = ROOT / "benchmark"
 sys.path.insert(0, str(BENCHMARK))
@@ -44,7 +45,7 @@ def test_launcher_keeps_results_does_not_repeat_them_and_reports_failures(tmp_pa
         "bandits pg python pg_bandit.py",
         "broken dqn python dqn_discretized.py --gamma 7",
     ]
-    done = start(scratch, lines, tmp_path, "--workers", "3")
+    done = start(scratch, lines, tmp_path, "--workers", "3", "--gpus", "0")
     assert done.returncode == 1 and "FAILED: broken/dqn" in done.stderr, done.stderr
     (log,) = re.findall(r"log: (.*)", done.stderr)
     assert "--gamma is 7" in pathlib.Path(log).read_text()
@@ -68,10 +69,30 @@ def test_launcher_keeps_results_does_not_repeat_them_and_reports_failures(tmp_pa
     assert again.returncode == 0 and "2 runs, 2 of them already done" in again.stdout
     assert path.stat().st_mtime_ns == before
     other = start(scratch, [lines[2] + " --gamma 0.9"], tmp_path)
-    assert other.returncode == 1 and "were made by" in other.stderr and "Traceback" not in other.stderr
+    assert other.returncode == 1 and "were made by command" in other.stderr and "Traceback" not in other.stderr
+    manifest["bandits/pg/seeds 1 to 2"]["script_blob"] = "0" * 40  # as if the script had changed since
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    old = start(scratch, lines[:4], tmp_path)
+    assert old.returncode == 1 and "were made by script_blob" in old.stderr and "--keep-old" in old.stderr
+    assert start(scratch, lines[:4], tmp_path, "--keep-old").returncode == 0
 
 
-@pytest.mark.parametrize("line", ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.sh"])
+def test_launcher_refuses_lines_with_the_same_results(tmp_path, scratch):
+    line = "walker-walk qmle python qmle_continuous_multiseed.py --num-seeds 2 --seed {}"
+    refused = start(scratch, [line.format(1), line.format(2)], tmp_path)
+    assert refused.returncode == 1 and "line 2 is" in refused.stderr and "seed_2.csv" in refused.stderr
+    manifest = {"t/v/seeds 1 to 5": {"command": "python dqn_discretized.py", "script_blob": ""}}
+    (tmp_path / "t" / "v").mkdir(parents=True)
+    (tmp_path / "t" / "v" / "seed_1.csv").touch()
+    run = launch.Run("t", "v", ["python", "dqn_discretized.py"], tmp_path, tmp_path)
+    with pytest.raises(ValueError, match="is a result of t/v/seeds 1 to 5"):
+        run.is_done(manifest)
+
+
+LINES = ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.sh", "a b python pg_bandit.py --seed=3"]
+
+
+@pytest.mark.parametrize("line", LINES)
 def test_launcher_refuses_a_line_that_makes_no_sense(line, tmp_path, scratch):
     refused = start(scratch, [line], tmp_path)
     assert refused.returncode == 1 and f"line 1 is {line!r}" in refused.stderr and "Traceback" not in refused.stderr
@@ -79,7 +100,7 @@ def test_launcher_refuses_a_line_that_makes_no_sense(line, tmp_path, scratch):
 
 def test_seeds_of_a_command():
     def seeds(text):
-        return list(launch.Run("task", "variant", text.split(), pathlib.Path(), pathlib.Path()).seeds())
+        return list(launch.Run("task", "variant", text.split(), ROOT, ROOT).seeds())
 
     assert seeds("python qmle_continuous.py --seed 4") == [4]
     assert seeds("python qmle_continuous_multiseed.py --num-seeds 3 --seed 2") == [2, 3, 4]
@@ -100,10 +121,9 @@ def test_many_episodes_are_averaged_in_bins_of_steps(tmp_path):
 def test_commands_of_the_figures_are_valid(name, tmp_path):
     text = (BENCHMARK / f"{name}.sh").read_text()
     lines = text.split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
-    patched = ROOT / "runs" / "patched" / "qmle_continuous_multiseed.py"
-    if "runs/patched" in text and not patched.exists():
-        patched.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / patched.name, patched)
+    if "runs/patched" in text:
+        command = next(line for line in text.splitlines() if "double_softmax.py" in line and line.startswith("python"))
+        subprocess.run([sys.executable, *command.split()[1:]], cwd=ROOT, check=True)
     runs = launch.read_runs(lines, tmp_path, tmp_path, smoke=False)
     assert len({run.key() for run in runs}) == len(runs)
     for run in [*runs, *launch.read_runs(lines, tmp_path, tmp_path, smoke=True)]:
@@ -111,6 +131,11 @@ def test_commands_of_the_figures_are_valid(name, tmp_path):
         args = tyro.cli(script.Args, args=run.words[2:])  # exits where a flag is unknown
         script.check_args(args)
         assert args.seed == run.seeds()[0] and getattr(args, "num_seeds", 1) == len(run.seeds())
+
+
+def test_shell_scripts_have_no_syntax_error():
+    for path in BENCHMARK.glob("*.sh"):
+        subprocess.run(["bash", "-n", path], check=True)
 
 
 def test_double_softmax_patch_does_what_it_says(tmp_path):
@@ -154,12 +179,19 @@ def test_verdicts_of_the_open_details(tmp_path):
     rng = np.random.default_rng(0)
     for task in ("walker-walk", "cheetah-run", "finger-spin"):
         for variant, mean in (("default", 300), ("copy-2000", 250), ("stored", 301), ("grid-half", 340)):
-            fake_results(tmp_path, task, variant, rng.normal(mean, 20, 16))
+            fake_results(tmp_path, task, variant, rng.normal(mean, 20, 16), 200)
+    fake_results(tmp_path, "walker-walk", "grid-all", rng.normal(900, 20, 15), 200)  # a seed is missing
+    fake_results(tmp_path, "walker-walk", "noise-0.01", rng.normal(900, 20, 16), 199)  # too short
     rows = {line.split(" | ")[0].strip("| "): line for line in tables.open_details(tmp_path).splitlines()}
     assert rows["copy-2000"].endswith("| worse |") and rows["grid-half"].endswith("| better |")
-    assert rows["stored"].endswith("| no difference found |") and rows["noise-0.3"].endswith("| not run yet |")
+    assert rows["stored"].endswith("| no difference found |")
+    for name in ("grid-all", "noise-0.01", "noise-0.3"):
+        assert rows[name].endswith("| not run yet: walker-walk, cheetah-run, finger-spin |")
     difference = float(re.search(r"\| ([+-][\d.]+) \(", rows["copy-2000"])[1])
     assert difference == pytest.approx(-50, abs=15)
+    one, other = np.array([1.0, 2.0, 3.0, 6.0]), np.array([2.0, 4.0, 9.0, 9.0])
+    expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.9)
+    assert tables.welch([one], [other], 0.9) == pytest.approx((-3, *expected))
 
 
 def test_plot_draws_a_panel_for_each_task(tmp_path):
@@ -168,7 +200,10 @@ def test_plot_draws_a_panel_for_each_task(tmp_path):
     plot.draw_curves(tmp_path, "figure_3")
     assert (tmp_path / "figure_3.png").stat().st_size > 10_000
     methods = {row["method"] for row in plot.read_references("walker-walk", "figure_3")}
-    assert {"D4PG", "DMPO", "SAC"} == methods
+    assert {"A3C", "D4PG", "DMPO", "SAC"} == methods
+    few, many = np.array([1.0, 2.0, 3.0]), np.array([0.0, 4, 4, 4, 4, 4, 4, 100])
+    assert plot.last_tenth(few) == pytest.approx((2, 2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), rel=1e-4)
+    assert plot.last_tenth(many)[0] == 4
 
 
 # ---- what is committed
@@ -185,19 +220,23 @@ def test_tables_of_the_readme_are_those_of_the_data():
 @pytest.mark.parametrize("name", FIGURES)
 def test_committed_results_are_whole(name):
     folder = ROOT / "benchmark" / "results" / name
-    manifest = json.loads((folder / "manifest.json").read_text()) if (folder / "manifest.json").exists() else {}
-    covered = set()
+    manifest = launch.read_manifest(folder)
+    lines = (BENCHMARK / f"{name}.sh").read_text().split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
+    runs, files = {}, set()
+    for run in launch.read_runs(lines, folder, folder, smoke=False):
+        run.keep_old, runs[run.key()] = True, run
+        if run.is_done(manifest):  # which compares the commands
+            files |= set(run.paths())
+    assert manifest.keys() <= runs.keys()
     for key, entry in manifest.items():
-        task, variant, seeds = key.split("/")
-        first, last = re.match(r"seeds (\d+) to (\d+)", seeds).groups()
-        covered |= {f"{task}/{variant}/seed_{seed}" for seed in range(int(first), int(last) + 1)}
-        assert entry["command"].startswith("python ") and entry["device"] and entry["date"] and entry["commit"], key
-        assert "/" not in entry["device"]
-    for path in folder.glob("*/*/seed_*.csv"):
-        if not path.stem.endswith("_eval"):
-            assert "/".join([*path.parts[-3:-1], path.stem]) in covered, path
-            rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-            assert (np.diff(rows[:, 0]) > 0).all() and np.isfinite(rows).all(), path
+        assert runs[key].is_done(manifest) and entry["device"] and entry["date"] and "/" not in entry["device"], key
+        if not runs[key].is_illustration():
+            for path in runs[key].paths():
+                rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+                assert (np.diff(rows[:, 0]) > 0).all() and np.isfinite(rows).all(), path
+                assert rows[-1, 0] > 0.9 * runs[key].flag("--total-timesteps", 1_000_000), path
+    found = {path for path in folder.glob("*/*/seed_*.csv") if not path.stem.endswith("_eval")}
+    assert found <= files, "results that no run of the script claims"
 
 
 def test_committed_results_are_small():
