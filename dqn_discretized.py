@@ -33,6 +33,7 @@ choices; `joint_index` numbers the joint actions, `to_env_action` turns choices 
 """
 
 import atexit
+import copy
 import ctypes
 import dataclasses
 import datetime
@@ -44,10 +45,13 @@ import os
 import pathlib
 import platform
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
+import zipfile
 from decimal import Decimal
 from importlib import metadata
 
@@ -58,6 +62,7 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import psutil
 import shimmy
@@ -94,6 +99,8 @@ class Args:
     eval_episodes: int = 10  # episodes per evaluation [ours]
     capture_video: bool = False  # record the evaluation episodes as mp4 in the run directory
     save_model: bool = False  # write model.pt into the run directory at the end
+    checkpoint_frequency: int = 0  # environment steps between checkpoints; 0: only when a signal asks for one [ours]
+    resume: str | None = None  # a run directory: go on from its checkpoint, in there, with the flags of that run
     evaluate_only: str | None = None  # path of a model.pt: play --eval-episodes greedy episodes of it, do not train
     track: bool = False  # log to Weights & Biases as well
     wandb_project_name: str = "qmle"  # project of --track
@@ -112,6 +119,7 @@ def check_args(args):
         gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
         target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_bins=(2, 10**4),
         priority_exponent=(0, 1), importance_exponent=(0, 1), eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
+        checkpoint_frequency=(0, 10**12),
     )  # fmt: skip
     for name, (low, high) in limits.items():
         if not low <= getattr(args, name) <= high:  # NaN fails too
@@ -513,6 +521,127 @@ def make_policy(q_network, args):
     return policy
 
 
+# What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
+MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
+              "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
+EXACT_ENVS = ("shimmy.dm_control", "gymnasium.envs.classic_control", "gymnasium.envs.mujoco")
+
+
+def env_parts(env):
+    """What holds the state of an environment: objects with simple attributes, and MuJoCo's model and data if any."""
+    objects, base = [env], env.unwrapped
+    while objects[-1] is not base:
+        objects.append(objects[-1].env)
+    if hasattr(base, "_env"):  # dm_control, in Shimmy's adapter
+        objects += [base._env, base._env.task]
+    physics = getattr(objects[-2], "physics", base) if hasattr(base, "_env") else base
+    structs = [getattr(s, "ptr", s) for s in (physics.model, physics.data)] if hasattr(physics, "data") else []
+    return objects, structs
+
+
+def mujoco_arrays(struct):
+    """The arrays of MuJoCo's model or data by name, but for large ones that no task changes."""
+    names = [name for name in dir(struct) if not name.startswith(("_", "mesh", "tex", "skin", "bvh", "names"))]
+    arrays = {name: getattr(struct, name) for name in names}
+    return {name: a for name, a in arrays.items() if isinstance(a, np.ndarray) and a.flags.writeable}
+
+
+def env_state(env):
+    """The state of an environment in the middle of an episode, as JSON; null where this does not know how to get it.
+
+    Some tasks of dm_control write their targets into MuJoCo's model, so that belongs to it.
+    """
+
+    def plain(value):
+        if isinstance(value, np.random.RandomState):
+            return {"random": value.get_state(legacy=False)}
+        if isinstance(value, np.random.Generator):
+            return {"random": value.bit_generator.state}
+        if isinstance(value, (tuple, np.generic, np.ndarray)):
+            return {"array": np.asarray(value).tolist(), "dtype": np.asarray(value).dtype.str}
+        return value
+
+    if not type(env.unwrapped).__module__.startswith(EXACT_ENVS):
+        return "null"
+    kinds = (bool, int, float, type(None), tuple, np.generic, np.ndarray, np.random.RandomState, np.random.Generator)
+    objects, structs = env_parts(env)
+    attributes = [{k: plain(v) for k, v in vars(o).items() if isinstance(v, kinds) and k[:3] != "_ez"} for o in objects]
+    integration = np.zeros(mujoco.mj_stateSize(structs[0], mujoco.mjtState.mjSTATE_INTEGRATION) if structs else 0)
+    if structs:
+        mujoco.mj_getState(*structs, integration, mujoco.mjtState.mjSTATE_INTEGRATION)
+    arrays = [mujoco_arrays(struct) for struct in structs]
+    return json.dumps([attributes, integration, arrays], default=np.ndarray.tolist)
+
+
+def set_env_state(env, state):
+    """Puts an environment of the same id into a state that env_state gave."""
+    (objects, structs), (attributes, integration, arrays) = env_parts(env), json.loads(state)
+    for owner, saved in zip(objects, attributes, strict=True):
+        for name, value in saved.items():
+            if isinstance(value, dict) and "random" in value:
+                generator = getattr(owner, name)
+                if isinstance(generator, np.random.RandomState):
+                    generator.set_state(value["random"])
+                else:
+                    generator.bit_generator.state = value["random"]
+            else:
+                setattr(owner, name, np.array(value["array"], value["dtype"])[()] if isinstance(value, dict) else value)
+    for struct, saved in zip(structs, arrays, strict=True):  # the model, then the data
+        if struct is structs[-1]:
+            mujoco.mj_setState(*structs, np.array(integration), mujoco.mjtState.mjSTATE_INTEGRATION)
+            if hasattr(env.unwrapped, "_env"):
+                mujoco.mj_step1(*structs)  # the part of its next step that dm_control has already done
+        for name, array in mujoco_arrays(struct).items():
+            if name in saved and array.shape == np.shape(saved[name]):  # contacts have as many rows as there are
+                array[...] = saved[name]
+
+
+def write_checkpoint(path, state):
+    """torch.save in such a way that path is whole at any instant: the old file until the new one is complete."""
+    temporary = path.with_name("checkpoint.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch.save raises a RuntimeError after the OSError
+        sys.exit(f"error: {path} cannot be written ({error.__context__ or error}); the one before stays")
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def report_error(kind, error, trace):
+    """Says in one line what a full disk, or another error of the file system, has ended."""
+    if issubclass(kind, OSError):
+        print(f"error: {error}; the logs and the checkpoint up to here stay", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def read_checkpoint(run_dir):
+    """The checkpoint in a run directory and the flags to go on with. Executes no code from the file.
+
+    Raises ValueError for a file that is damaged or of another script, and for a flag that may not change.
+    """
+    path = pathlib.Path(run_dir) / "checkpoint.pt"
+    try:
+        damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if damaged or state["script"] != pathlib.Path(__file__).stem:
+            raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {state['script']}.py")
+        before = Args(**state["args"])
+    except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
+    args = tyro.cli(Args, default=before)
+    for name, old in state["args"].items():
+        if getattr(args, name) != old and name not in MAY_CHANGE:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
+    return state, args
+
+
 def evaluate(q_network, args, seed, video_dir=None):
     """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream.
 
@@ -561,6 +690,7 @@ if __name__ == "__main__":
     args = tyro.cli(Args)
     device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
     try:
+        checkpoint, args = read_checkpoint(args.resume) if args.resume is not None else ({}, args)
         if args.evaluate_only is not None:
             q_network, args = load_model(args.evaluate_only, args)
         check_args(args)
@@ -583,25 +713,45 @@ if __name__ == "__main__":
         print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", [round(r, 1) for r in returns])
         sys.exit()
 
-    start_time = time.time()
+    signals = []  # what a signal asks for is done at the end of a step; a second Ctrl-C ends the run at once
+
+    def note_signal(number, frame):
+        if number == signal.SIGINT in signals:
+            signal.default_int_handler(number, frame)
+        signals.append(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), note_signal)
+
+    sys.excepthook = report_error
+    threading.excepthook = sys.unraisablehook = lambda hook: report_error(*hook[:3])  # TensorBoard's thread, atexit
+    loop = json.loads(checkpoint["loop"]) if checkpoint else {}  # numbers of the main loop where it stopped
+    first_step, start_time = loop.get("global_step", 0) + 1, time.time() - loop.get("wall_time", 0.0)
     script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
     run_dir = pathlib.Path("runs") / f"{re.sub(r'[/:]', '_', args.env_id)}__{script}__{args.seed}__{stamp}"
-    run_dir.mkdir(parents=True)
+    run_dir = pathlib.Path(args.resume or run_dir)
+    run_dir.mkdir(parents=True, exist_ok=bool(args.resume))
     description = describe_run(args, device)
-    (run_dir / "config.json").write_text(json.dumps(description, indent=2) + "\n")
+    config = run_dir / ("config.json" if first_step == 1 else f"config_{first_step}.json")  # each start has its own
+    config.write_text(json.dumps(description, indent=2) + "\n")
     if args.track:
         project = dict(project=args.wandb_project_name, entity=args.wandb_entity, name=run_dir.name, dir=run_dir)
+        project |= dict(id=run_dir.name, resume="allow")
         try:
             wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
         except Exception as error:
             sys.exit(f"error: --track: {error}; log in with 'wandb login' or set WANDB_MODE=offline")
     print(f"training on {description['device']}; run: {run_dir}")
-    writer = SummaryWriter(run_dir.resolve())
-    atexit.register(writer.close)  # also on Ctrl-C and on every exit with an error: what was logged stays
-    episodes_csv = open(run_dir / "episodes.csv", "w", buffering=1)  # line by line, so that a crash loses nothing
-    episodes_csv.write("global_step,episodic_return,episodic_length,wall_time\n")
-    eval_csv = open(run_dir / "eval.csv", "w", buffering=1)
-    eval_csv.write("global_step,episode,episodic_return,wall_time\n")
+    writer = SummaryWriter(run_dir.resolve(), purge_step=first_step)
+    atexit.register(writer.close)  # also on every exit with an error: what was logged stays
+    logs = []
+    for name, columns in (("episodes", "episodic_return,episodic_length"), ("eval", "episode,episodic_return")):
+        logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))  # line by line, so that a crash loses nothing
+        logs[-1].truncate(loop.get(name, 0))  # what came after the checkpoint comes again
+        if not loop:
+            logs[-1].write(f"global_step,{columns},wall_time\n")
+    episodes_csv, eval_csv = logs
 
     q_network = QNetwork(obs_size, num_choices).to(device)
     target_network = QNetwork(obs_size, num_choices).to(device)
@@ -620,11 +770,45 @@ if __name__ == "__main__":
 
     rng = np.random.default_rng(args.seed)  # decides when to explore
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    obs = finite("observation", env.reset(seed=args.seed)[0], 0)
-    episodic_return, episodic_length, discounted_return, last_returns, num_updates = 0.0, 0, 0.0, [], 0
-    progress = tqdm(total=args.total_timesteps, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
+    obs = finite("observation", env.reset(seed=args.seed + first_step - 1)[0], first_step - 1)
+    episodic_return, episodic_length, discounted_return, initial_q = 0.0, 0, 0.0, 0.0
+    last_returns, num_updates = loop.get("last_returns", []), loop.get("num_updates", 0)
+    kept = ("rows", "position", "priorities", "block_sums", "block_mins", "max_priority")  # of the replay memory
+    networks = {"q_network": q_network, "target_network": target_network, "optimizer": optimizer}
+    if checkpoint:
+        for name, part in networks.items():
+            part.load_state_dict(copy.deepcopy(checkpoint[name]))  # an optimizer keeps what it is given
+        for name in kept:
+            getattr(memory, name).copy_(checkpoint[name])
+        memory.staged[:], memory.num_staged = checkpoint["staged"].numpy(), (first_step - 1) % args.train_frequency
+        torch.set_rng_state(checkpoint["torch_random"])
+        if device.type == "cuda" and "cuda_random" in checkpoint:
+            torch.cuda.set_rng_state(checkpoint["cuda_random"])
+        rng.bit_generator.state = loop["rng"]
+        if checkpoint["env"] == "null":
+            print(f"{args.env_id} cannot go on in the middle of an episode: a new one starts", file=sys.stderr)
+        else:
+            set_env_state(env, checkpoint["env"])
+            obs = checkpoint["obs"].numpy().copy()
+            episodic_return, episodic_length, discounted_return, initial_q = loop["episode"]
+    checkpoint = None  # frees the file
+
+    def save_checkpoint():
+        loop = dict(global_step=global_step, wall_time=time.time() - start_time, num_updates=num_updates)
+        loop |= dict(episode=[episodic_return, episodic_length, discounted_return, initial_q])
+        loop |= dict(last_returns=last_returns, rng=rng.bit_generator.state)
+        loop |= dict(episodes=os.path.getsize(episodes_csv.name), eval=os.path.getsize(eval_csv.name))
+        state = {name: part.state_dict() for name, part in networks.items()}
+        state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
+        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "env": env_state(env)}
+        state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
+        state |= {"script": script, "args": dataclasses.asdict(args), "loop": json.dumps(loop)}
+        write_checkpoint(run_dir / "checkpoint.pt", state)
+
+    every = 0.5 if sys.stderr.isatty() else 30
+    progress = tqdm(total=args.total_timesteps, initial=first_step - 1, unit="step", mininterval=every)
     atexit.register(progress.close)
-    for global_step in range(1, args.total_timesteps + 1):
+    for global_step in range(first_step, args.total_timesteps + 1):
         if rng.random() < args.exploration_epsilon:
             action = sample_uniform(1, 1, torch.tensor(num_choices))[0, 0].numpy()
         else:
@@ -675,6 +859,15 @@ if __name__ == "__main__":
                 eval_csv.write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
             writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
         progress.update()
+
+        last = global_step == args.total_timesteps
+        if signals or args.checkpoint_frequency and (last or global_step % args.checkpoint_frequency == 0):
+            save_checkpoint()
+        for number in signals:
+            if number in (signal.SIGINT, signal.SIGTERM):
+                print(f"stopped after step {global_step}; to go on: python {script}.py --resume {run_dir}")
+                sys.exit(128 + number)
+        signals.clear()
 
     progress.close()
     env.close()

@@ -3,8 +3,10 @@
 import os
 import pathlib
 import runpy
+import signal
 import subprocess
 import sys
+import threading
 
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ["WANDB_MODE"] = "offline"
@@ -28,7 +30,12 @@ def run_script(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *compiles])
         return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
-    return run
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    handlers, hooks = [signal.getsignal(n) for n in numbers], (sys.excepthook, sys.unraisablehook, threading.excepthook)
+    yield run
+    for number, handler in zip(numbers, handlers, strict=True):  # what a script does with them is for its own process
+        signal.signal(number, handler)
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
 
 
 def run_process(script, flags, cwd, **env):

@@ -1,0 +1,347 @@
+"""Checkpoints: a resumed run is the uninterrupted one, byte for byte, and nothing spoils a checkpoint or the logs."""
+
+import importlib
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, read_scalars, run_process
+
+TINY = "--batch-size 16 --num-target-samples 10 --num-greedy-samples 20 --learning-starts 100 --buffer-size 500"
+HARD = "--no-compile " + TINY + " --env-id dm_control/reacher-hard-v0 --seed 5 --save-model --eval-episodes 1"
+
+
+def the_run(folder):
+    (run_dir,) = (folder / "runs").iterdir()
+    return run_dir
+
+
+def episodes(run_dir, name="episodes.csv"):
+    """Lines of a log without the wall time."""
+    return [line.rsplit(",", 1)[0] for line in (run_dir / name).read_text().splitlines()]
+
+
+def check_equal(one, other):
+    """Two run directories say the same: episodes, evaluations, weights; losses wherever both logged them."""
+    assert episodes(one) == episodes(other) and len(episodes(one)) > 1
+    assert episodes(one, "eval.csv") == episodes(other, "eval.csv")
+    a, b = (torch.load(run / "model.pt", weights_only=True)["q_network"] for run in (one, other))
+    assert a.keys() == b.keys() and all(a[name].equal(b[name]) for name in a)
+    losses = [read_scalars(run) for run in (one, other)]
+    for name in ("losses/td_loss", "losses/q_values", "charts/initial_q_gap", "eval/episodic_return"):
+        assert losses[0].get(name) == losses[1].get(name), name
+
+
+# ---- exact environments
+
+EXACT = [f"dm_control/{task}-v0" for task in (
+    "walker-walk", "cheetah-run", "finger-spin", "finger-turn_hard", "reacher-hard", "fish-swim", "swimmer-swimmer6",
+    "point_mass-hard", "humanoid-walk", "quadruped-run", "hopper-hop", "cartpole-swingup", "ball_in_cup-catch",
+    "dog-walk",
+)] + ["Pendulum-v1", "Hopper-v5"]  # fmt: skip
+IN_CI = (
+    "dm_control/walker-walk-v0",
+    "dm_control/reacher-hard-v0",
+    "dm_control/dog-walk-v0",
+    "Pendulum-v1",
+    "Hopper-v5",
+)
+
+
+@pytest.mark.parametrize("env_id", [id if id in IN_CI else pytest.param(id, marks=pytest.mark.slow) for id in EXACT])
+def test_environment_goes_on_exactly_from_its_state(env_id):
+    script, rng = importlib.import_module("qmle_continuous"), np.random.default_rng(0)  # the same text in all scripts
+    env, other = script.make_env(env_id), script.make_env(env_id)
+    space = env.action_space
+
+    def draw():
+        return script.to_env_action(rng.uniform(-1, 1, space.shape).astype(np.float32).ravel(), space)
+
+    env.reset(seed=1)
+    for _ in range(357):
+        _, _, terminated, truncated, _ = env.step(draw())
+        if terminated or truncated:
+            env.reset()
+    other.reset(seed=99)  # elsewhere, with another target, in the middle of an episode
+    for _ in range(5):
+        other.step(draw())
+    script.set_env_state(other, script.env_state(env))
+    num_resets = 0
+    for step in range(1100):  # to the end of the episode and into the next
+        action = draw()
+        one, two = env.step(action), other.step(action)
+        assert np.array_equal(one[0], two[0]) and one[1:4] == two[1:4], step
+        if one[2] or one[3]:
+            num_resets += 1
+            assert np.array_equal(env.reset()[0], other.reset()[0]), step
+    assert num_resets > 0
+
+
+# ---- exact runs
+
+
+RUNS = [
+    ("qmle_continuous", "dm_control/walker-walk-v0", TINY),
+    ("qmle_continuous", "dm_control/reacher-hard-v0", TINY),
+    ("qmle_continuous", "Pendulum-v1", TINY),
+    ("qmle_discrete", "dm_control/finger-spin-v0", TINY.replace("10 ", "5 ")),
+    ("dqn_discretized", "CartPole-v1", TINY.replace("--num-target-samples 10 --num-greedy-samples 20 ", "")),
+]
+
+
+@pytest.mark.parametrize("script, env_id, tiny", RUNS)
+def test_resumed_run_is_the_uninterrupted_one(script, env_id, tiny, run_script, tmp_path, monkeypatch):
+    flags = f"{tiny} --env-id {env_id} --seed 5 --save-model --eval-frequency 900 --eval-episodes 1"
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    run_script(script, f"{flags} --total-timesteps 2200")
+    monkeypatch.chdir(tmp_path / "two")
+    run_script(script, f"{flags} --total-timesteps 1337 --checkpoint-frequency 1000")  # in the middle of an episode
+    run_script(script, f"--resume {the_run(tmp_path / 'two')} --total-timesteps 2200")
+    check_equal(the_run(tmp_path / "one"), the_run(tmp_path / "two"))
+    assert json.loads((the_run(tmp_path / "two") / "config_1338.json").read_text())["args"]["total_timesteps"] == 2200
+
+
+def test_environment_without_exact_state_starts_a_new_episode(run_script, tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tests")
+    run_script("qmle_continuous", f"{TINY} --env-id toy_envs:Reach-v0 --total-timesteps 333 --checkpoint-frequency 333")
+    before = episodes(the_run(tmp_path))
+    script = run_script("qmle_continuous", f"--resume {the_run(tmp_path)} --total-timesteps 400")
+    assert "cannot go on in the middle of an episode" in capsys.readouterr().err
+    after = episodes(the_run(tmp_path))
+    assert after[: len(before)] == before and len(after) > len(before)
+    assert script["num_updates"] == 30  # at 100, 110, ... 390: none is lost
+
+
+# ---- interruptions
+
+
+def start(folder, flags):
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "qmle_continuous.py"), *flags.split()]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(condition, process, seconds=60):
+    end = time.time() + seconds
+    while not condition() and process.poll() is None and time.time() < end:
+        time.sleep(0.02)
+    assert condition() or process.poll() is not None
+
+
+def has_episodes(folder, number=1):
+    return any(len(path.read_text().splitlines()) > number for path in folder.glob("runs/*/episodes.csv"))
+
+
+@pytest.mark.parametrize("name, code", [("SIGTERM", 143), pytest.param("SIGINT", 130, marks=pytest.mark.slow)])
+def test_signal_leaves_a_checkpoint_and_says_how_to_go_on(name, code, tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    flags = f"{HARD} --total-timesteps 2200"
+    process = start(tmp_path / "two", flags)
+    wait_for(lambda: has_episodes(tmp_path / "two"), process)
+    process.send_signal(getattr(signal, name))
+    output, _ = process.communicate(timeout=60)
+    assert (
+        process.returncode == code and f"--resume {the_run(tmp_path / 'two').relative_to(tmp_path / 'two')}" in output
+    )
+    again = run_process(ROOT / "qmle_continuous.py", f"--resume {the_run(tmp_path / 'two')}", tmp_path / "two")
+    assert again.returncode == 0, again.stderr
+    assert run_process(ROOT / "qmle_continuous.py", flags, tmp_path / "one").returncode == 0
+    check_equal(the_run(tmp_path / "one"), the_run(tmp_path / "two"))
+
+
+@pytest.mark.slow
+def test_sigusr1_writes_a_checkpoint_and_goes_on(tmp_path):
+    process = start(tmp_path, f"{HARD} --total-timesteps 4200")
+    wait_for(lambda: has_episodes(tmp_path), process)
+    process.send_signal(signal.SIGUSR1)
+    wait_for((the_run(tmp_path) / "checkpoint.pt").exists, process, 20)
+    process.communicate(timeout=100)
+    assert process.returncode == 0 and (the_run(tmp_path) / "checkpoint.pt").exists()
+    state = torch.load(the_run(tmp_path) / "checkpoint.pt", weights_only=True)
+    assert 1000 <= json.loads(state["loop"])["global_step"] < 4200 and len(episodes(the_run(tmp_path))) == 5
+
+
+@pytest.mark.slow
+def test_second_ctrl_c_ends_at_once(tmp_path):
+    process = start(tmp_path, f"{HARD} --total-timesteps 9000 --eval-frequency 1200 --eval-episodes 500")
+    wait_for(lambda: has_episodes(tmp_path), process)
+    time.sleep(3)  # the evaluation at step 1200 takes minutes
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode not in (0, None)
+
+
+def test_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path):
+    code = f"""
+import os, pathlib, signal, sys
+sys.path.insert(0, {str(ROOT)!r})
+import torch, qmle_continuous as script
+path = pathlib.Path({str(tmp_path)!r}) / "checkpoint.pt"
+script.write_checkpoint(path, {{"number": 1, "rows": torch.ones(1000)}})
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+script.write_checkpoint(path, {{"number": 2, "rows": torch.ones(1000)}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["number"] == 1
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    flags = f"{HARD} --total-timesteps 12000 --checkpoint-frequency 300 --eval-frequency 1500"
+    assert run_process(ROOT / "qmle_continuous.py", flags, tmp_path / "one").returncode == 0
+    rng, resume, num_kills = random.Random(0), flags, 0
+    while num_kills < 20:
+        process = start(tmp_path / "two", resume)
+        if resume == flags:
+            wait_for(lambda: list(tmp_path.glob("two/runs/*/checkpoint.pt")), process)
+            resume = f"--resume {the_run(tmp_path / 'two')}"
+        time.sleep(rng.uniform(0, 6))
+        process.kill()
+        process.communicate()
+        num_kills += 1
+    assert run_process(ROOT / "qmle_continuous.py", resume, tmp_path / "two").returncode == 0
+    check_equal(the_run(tmp_path / "one"), the_run(tmp_path / "two"))
+
+
+@pytest.mark.slow
+def test_full_disk_stops_the_run_with_a_line_and_the_last_checkpoint_intact(tmp_path):
+    flags = f"{HARD} --total-timesteps 4000 --checkpoint-frequency 500"
+    assert run_process(ROOT / "qmle_continuous.py", flags.replace("4000", "1200"), tmp_path).returncode == 0
+    run_dir = the_run(tmp_path)
+    before = (run_dir / "checkpoint.pt").read_bytes()
+    command = (
+        f"ulimit -f 512; exec {sys.executable} {ROOT}/qmle_continuous.py --resume {run_dir} --total-timesteps 4000"
+    )
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)  # 512 KB a file
+    assert done.returncode == 1 and "checkpoint.pt cannot be written" in done.stderr and "Traceback" not in done.stderr
+    assert (run_dir / "checkpoint.pt").read_bytes() == before
+    assert (
+        run_process(ROOT / "qmle_continuous.py", f"--resume {run_dir} --total-timesteps 4000", tmp_path).returncode == 0
+    )
+
+
+# ---- refusals
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    flags = f"{HARD} --total-timesteps 300 --checkpoint-frequency 300"
+    assert run_process(ROOT / "qmle_continuous.py", flags, folder).returncode == 0
+    return the_run(folder)
+
+
+class Payload:
+    def __reduce__(self):
+        return os.mkdir, ("executed",)
+
+
+def damage(path, how):
+    data = bytearray(path.read_bytes())
+    if how == "truncated":
+        path.write_bytes(data[: len(data) // 2])
+    elif how == "a flipped byte":
+        data[len(data) // 3] ^= 1
+        path.write_bytes(data)
+    elif how == "a payload":
+        torch.save({"script": "qmle_continuous", "args": Payload()}, path)
+    elif how == "a bare pickle":
+        path.write_bytes(pickle.dumps(Payload()))
+    elif how == "another script":
+        torch.save(torch.load(path, weights_only=True) | {"script": "dqn_discretized"}, path)
+    elif how == "missing":
+        path.unlink()
+    elif how == "empty":
+        path.write_bytes(b"")
+
+
+HOW = ["truncated", "a flipped byte", "a payload", "a bare pickle", "another script", "missing", "empty"]
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_bad_checkpoints_are_refused_in_one_line(how, finished, tmp_path, run_script):
+    run_dir = tmp_path / "run"
+    shutil.copytree(finished, run_dir)
+    damage(run_dir / "checkpoint.pt", how)
+    before = {path.name: path.read_bytes() for path in run_dir.iterdir()}
+    with pytest.raises(SystemExit) as refusal:
+        run_script("qmle_continuous", f"--resume {run_dir} --total-timesteps 400")
+    message = str(refusal.value)
+    assert message.startswith("error: --resume ") and "\n" not in message and not (tmp_path / "executed").exists()
+    assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
+
+
+@pytest.mark.parametrize("flag", ["--gamma 0.9", "--env-id dm_control/walker-walk-v0", "--batch-size 17", "--seed 8"])
+def test_flags_that_would_change_the_run_are_refused_by_name(flag, finished, run_script):
+    with pytest.raises(SystemExit, match=f"error: {flag.split()[0]} is .*--resume cannot change it"):
+        run_script("qmle_continuous", f"--resume {finished} --total-timesteps 400 {flag}")
+
+
+@pytest.mark.slow
+def test_two_hundred_random_mutations(finished, tmp_path, monkeypatch):
+    script = importlib.import_module("qmle_continuous")
+    path = tmp_path / "checkpoint.pt"
+    original, rng = (finished / "checkpoint.pt").read_bytes(), random.Random(0)
+    shutil.copy(finished / "checkpoint.pt", path)
+    monkeypatch.setattr(sys, "argv", ["qmle_continuous.py"])
+    expected, num_refused = torch.load(path, weights_only=True), 0
+    for _ in range(200):
+        data = bytearray(original)
+        for _ in range(rng.choice([1, 1, 4, 32])):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        if rng.random() < 0.2:
+            del data[rng.randrange(len(data)) :]
+        path.write_bytes(data)
+        try:
+            state, _ = script.read_checkpoint(tmp_path)
+        except ValueError as error:
+            assert str(error).startswith("--resume ") and "\n" not in str(error)
+            num_refused += 1
+            continue
+        for name, value in expected.items():
+            if torch.is_tensor(value):
+                assert state[name].equal(value), name
+            elif name in ("q_network", "target_network"):
+                assert all(state[name][key].equal(value[key]) for key in value)
+            elif name != "optimizer":
+                assert state[name] == value, name
+    print(f"{num_refused} of 200 refused, the others were identical")
+    assert num_refused > 100
+
+
+# ---- model.pt
+
+
+def test_saved_model_acts_by_the_readme_alone(finished):
+    code = (ROOT / "README.md").read_text().split("<!-- model.pt -->\n```python\n")[1].split("```")[0]
+    names = {}
+    exec(code.replace("runs/<run>/model.pt", str(finished / "model.pt")), names)
+    script, saved = importlib.import_module("qmle_continuous"), names["saved"]
+    network = script.QNetwork(saved["obs_size"], saved["action_size"], saved["args"]["num_bins"])
+    network.load_state_dict(saved["q_network"])
+    with torch.no_grad():
+        features = network.obs_stream(names["obs"].unsqueeze(0))
+        q = network.q_values(features, names["actions"].unsqueeze(0))[0]
+    assert q.allclose(names["q"], atol=1e-5)
+    assert network.delta_predictor(features)[0].allclose(names["mode"], atol=1e-6)
+    assert names["action"].equal(names["actions"][q.argmax()])
