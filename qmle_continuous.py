@@ -965,14 +965,14 @@ if __name__ == "__main__":
             writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
         progress.update()
 
-        last = global_step == args.total_timesteps
-        if signals or args.checkpoint_frequency and (last or global_step % args.checkpoint_frequency == 0):
+        last, received = global_step == args.total_timesteps, tuple(signals)  # more may come meanwhile
+        if received or args.checkpoint_frequency and (last or global_step % args.checkpoint_frequency == 0):
             save_checkpoint()
-        for number in signals:
+        for number in received:
             if number in (signal.SIGINT, signal.SIGTERM):
                 print(f"stopped after step {global_step}; to go on: python {script}.py --resume {run_dir}")
                 sys.exit(128 + number)
-        signals.clear()
+        del signals[: len(received)]
 
     progress.close()
     env.close()
