@@ -10,7 +10,7 @@ QUICK = (
 )
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_qmle_continuous_solves_reach(seed, run_script):
     flags = f"{QUICK} --env-id toy_envs:Reach-v0 --total-timesteps 6000 --seed {seed}"
     end = run_script("qmle_continuous", f"{flags} --eval-frequency 6000 --eval-episodes 20")

@@ -293,7 +293,8 @@ def start(tmp_path, extra=""):
     flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 100000 --no-compile {extra}"
     command = [sys.executable, str(ROOT / "qmle_continuous_multiseed.py"), *flags.split()]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")}
-    run = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    hears = dict(preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))  # also from nohup
+    run = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, **hears)
     deadline = time.time() + 120
     while time.time() < deadline and run.poll() is None:
         files = list(tmp_path.glob("runs/*/episodes.csv"))
