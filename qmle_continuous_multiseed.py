@@ -31,6 +31,7 @@ dimension; in functions that are made for one seed the S is absent. Actions are 
 """
 
 import atexit
+import copy
 import ctypes
 import dataclasses
 import datetime
@@ -46,8 +47,10 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
+import zipfile
 from fractions import Fraction
 from importlib import metadata
 
@@ -57,6 +60,7 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
 
 import gymnasium as gym
+import mujoco
 import numpy as np
 import psutil
 import shimmy
@@ -103,6 +107,8 @@ class Args:
     discrete_until: int = 0  # all actions stay on the grid of bins up to this environment step (Figure 12) [ours]
     eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
     eval_episodes: int = 10  # episodes per evaluation [ours]
+    checkpoint_frequency: int = 0  # environment steps between checkpoints; 0: only when a signal asks for one [ours]
+    resume: str | None = None  # the first run directory of a run: go on from its checkpoint, with the flags of that run
     save_model: bool = False  # write model.pt into each run directory at the end, for qmle_continuous.py
     cuda: bool = True  # train on a CUDA device if there is one
     compile: bool = True  # torch.compile the heavy functions; pays after some thousand steps
@@ -126,6 +132,7 @@ def check_args(args):
         num_greedy_samples=(1, 10**7), uniform_ratio=(0, 1), delta_ratio=(0, 1), categorical_ratio=(0, 1),
         uniform_grid_fraction=(0, 1), num_bins=(2, 10**4), delta_noise_std=(0, 2), priority_exponent=(0, 1),
         importance_exponent=(0, 1), discrete_until=(0, 10**12), eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
+        checkpoint_frequency=(0, 10**12),
     )  # fmt: skip
     for name, (low, high) in limits.items():
         if not low <= getattr(args, name) <= high:  # NaN fails too
@@ -672,6 +679,127 @@ def on_host(function, parameters, input_sizes, output_size, args):
     return start
 
 
+# What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
+MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
+              "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
+EXACT_ENVS = ("shimmy.dm_control", "gymnasium.envs.classic_control", "gymnasium.envs.mujoco")
+
+
+def env_parts(env):
+    """What holds the state of an environment: objects with simple attributes, and MuJoCo's model and data if any."""
+    objects, base = [env], env.unwrapped
+    while objects[-1] is not base:
+        objects.append(objects[-1].env)
+    if hasattr(base, "_env"):  # dm_control, in Shimmy's adapter
+        objects += [base._env, base._env.task]
+    physics = getattr(objects[-2], "physics", base) if hasattr(base, "_env") else base
+    structs = [getattr(s, "ptr", s) for s in (physics.model, physics.data)] if hasattr(physics, "data") else []
+    return objects, structs
+
+
+def mujoco_arrays(struct):
+    """The arrays of MuJoCo's model or data by name, but for large ones that no task changes."""
+    names = [name for name in dir(struct) if not name.startswith(("_", "mesh", "tex", "skin", "bvh", "names"))]
+    arrays = {name: getattr(struct, name) for name in names}
+    return {name: a for name, a in arrays.items() if isinstance(a, np.ndarray) and a.flags.writeable}
+
+
+def env_state(env):
+    """The state of an environment in the middle of an episode, as JSON; null where this does not know how to get it.
+
+    Some tasks of dm_control write their targets into MuJoCo's model, so that belongs to it.
+    """
+
+    def plain(value):
+        if isinstance(value, np.random.RandomState):
+            return {"random": value.get_state(legacy=False)}
+        if isinstance(value, np.random.Generator):
+            return {"random": value.bit_generator.state}
+        if isinstance(value, (tuple, np.generic, np.ndarray)):
+            return {"array": np.asarray(value).tolist(), "dtype": np.asarray(value).dtype.str}
+        return value
+
+    if not type(env.unwrapped).__module__.startswith(EXACT_ENVS):
+        return "null"
+    kinds = (bool, int, float, type(None), tuple, np.generic, np.ndarray, np.random.RandomState, np.random.Generator)
+    objects, structs = env_parts(env)
+    attributes = [{k: plain(v) for k, v in vars(o).items() if isinstance(v, kinds) and k[:3] != "_ez"} for o in objects]
+    integration = np.zeros(mujoco.mj_stateSize(structs[0], mujoco.mjtState.mjSTATE_INTEGRATION) if structs else 0)
+    if structs:
+        mujoco.mj_getState(*structs, integration, mujoco.mjtState.mjSTATE_INTEGRATION)
+    arrays = [mujoco_arrays(struct) for struct in structs]
+    return json.dumps([attributes, integration, arrays], default=np.ndarray.tolist)
+
+
+def set_env_state(env, state):
+    """Puts an environment of the same id into a state that env_state gave."""
+    (objects, structs), (attributes, integration, arrays) = env_parts(env), json.loads(state)
+    for owner, saved in zip(objects, attributes, strict=True):
+        for name, value in saved.items():
+            if isinstance(value, dict) and "random" in value:
+                generator = getattr(owner, name)
+                if isinstance(generator, np.random.RandomState):
+                    generator.set_state(value["random"])
+                else:
+                    generator.bit_generator.state = value["random"]
+            else:
+                setattr(owner, name, np.array(value["array"], value["dtype"])[()] if isinstance(value, dict) else value)
+    for struct, saved in zip(structs, arrays, strict=True):  # the model, then the data
+        if struct is structs[-1]:
+            mujoco.mj_setState(*structs, np.array(integration), mujoco.mjtState.mjSTATE_INTEGRATION)
+            if hasattr(env.unwrapped, "_env"):
+                mujoco.mj_step1(*structs)  # the part of its next step that dm_control has already done
+        for name, array in mujoco_arrays(struct).items():
+            if name in saved and array.shape == np.shape(saved[name]):  # contacts have as many rows as there are
+                array[...] = saved[name]
+
+
+def write_checkpoint(path, state):
+    """torch.save in such a way that path is whole at any instant: the old file until the new one is complete."""
+    temporary = path.with_name("checkpoint.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:  # torch.save raises a RuntimeError after the OSError
+        sys.exit(f"error: {path} cannot be written ({error.__context__ or error}); the one before stays")
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def report_error(kind, error, trace):
+    """Says in one line what a full disk, or another error of the file system, has ended."""
+    if issubclass(kind, OSError):
+        print(f"error: {error}; the logs and the checkpoint up to here stay", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+def read_checkpoint(run_dir):
+    """The checkpoint in a run directory and the flags to go on with. Executes no code from the file.
+
+    Raises ValueError for a file that is damaged or of another script, and for a flag that may not change.
+    """
+    path = pathlib.Path(run_dir) / "checkpoint.pt"
+    try:
+        damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if damaged or state["script"] != pathlib.Path(__file__).stem:
+            raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {state['script']}.py")
+        before = Args(**state["args"])
+    except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
+    args = tyro.cli(Args, default=before)
+    for name, old in state["args"].items():
+        if getattr(args, name) != old and name not in MAY_CHANGE:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
+    return state, args
+
+
 def groups_of(num_seeds):
     """The seeds as two groups, slices: while the environments of one take a step, this process sees to the other."""
     half = math.ceil(num_seeds / 2)
@@ -690,9 +818,13 @@ def wait_until(ready, check, pause=os.sched_yield):
             time.sleep(0.001 if num_polls < 25_000 else 0.02)
 
 
-def run_worker(args, number, members, arrays, parent):
+TELL_STATE, TAKE_STATE = -2, -3  # what a worker may be told in place of a seed to reset with; -1 is to step
+
+
+def run_worker(args, number, members, arrays, connection, parent):
     """A worker process: steps its environments, those of the seeds number members. The groups take turns."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent; when that is gone, a worker ends
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(name, signal.SIG_IGN)  # signals are for the parent; when that is gone, a worker ends
     np.seterr(over="ignore")  # the parent checks what arrives
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(29, 1)  # PR_SET_TIMERSLACK, ns: lets pause() take 20 microseconds instead of 70
@@ -715,6 +847,12 @@ def run_worker(args, number, members, arrays, parent):
                 continue
             if arrays["reset"][k] >= 0:
                 arrays["obs"][k] = env.reset(seed=int(arrays["reset"][k]))[0]
+                continue
+            if arrays["reset"][k] == TELL_STATE:
+                connection.send(env_state(env))
+                continue
+            if arrays["reset"][k] == TAKE_STATE:
+                set_env_state(env, connection.recv())
                 continue
             action = to_env_action(arrays["actions"][k], env.action_space)
             obs, arrays["rewards"][k], arrays["terminated"][k], truncated, _ = env.step(action)
@@ -751,13 +889,16 @@ class GymnasiumEnvs:
         self.obs, self.next_obs, self.rewards = arrays["obs"], arrays["next_obs"], arrays["rewards"]
         self.terminated, self.ended = arrays["terminated"], arrays["ended"]
         self.members = [range(args.num_seeds)[i::num_workers] for i in range(num_workers)]
+        pipes = [multiprocessing.Pipe() for _ in self.members]
+        self.connections = [pipe[0] for pipe in pipes]
         context = multiprocessing.get_context("fork")  # before this process uses CUDA; the workers use none
         self.workers = [
-            context.Process(target=run_worker, args=(args, i, members, arrays, os.getpid()), daemon=True)
+            context.Process(target=run_worker, args=(args, i, members, arrays, pipes[i][1], os.getpid()))
             for i, members in enumerate(self.members)
         ]
         for worker in self.workers:
             worker.start()
+        atexit.register(self.close)
 
     def start(self, group, actions=0.0):
         self.arrays["actions"][self.groups[group]] = actions
@@ -781,9 +922,28 @@ class GymnasiumEnvs:
         self.wait(group)
         self.arrays["reset"][:] = -1
 
+    def states(self, new=None):
+        """What env_state says of each environment; where new ones are given, the environments get those first."""
+        told = {}
+        self.arrays["reset"][:] = TELL_STATE if new is None else TAKE_STATE
+        for group, rows in enumerate(self.groups):
+            self.start(group)
+            for connection, members in zip(self.connections, self.members, strict=True):
+                for k in range(rows.start, rows.stop):
+                    if k in members and new is not None:
+                        connection.send(new[k])
+                    elif k in members:
+                        while not connection.poll(1):
+                            self._check_workers()
+                        told[k] = connection.recv()
+            self.wait(group)
+        self.arrays["reset"][:] = -1
+        return [told[k] for k in sorted(told)]
+
     def close(self):
         for worker in self.workers:
-            worker.terminate()
+            worker.kill()
+            worker.join()
 
 
 class EnvPoolEnvs:
@@ -832,6 +992,9 @@ class EnvPoolEnvs:
         if len(numbers):
             self.obs[rows][numbers] = self._flat(self.pools[group].reset(numbers)[0])
 
+    def states(self):
+        return ["null"] * len(self.obs)
+
     def close(self):
         for pool in self.pools:
             pool.close()
@@ -863,6 +1026,7 @@ if __name__ == "__main__":
     args = tyro.cli(Args)
     device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
     try:
+        checkpoint, args = read_checkpoint(args.resume) if args.resume is not None else ({}, args)
         check_args(args)
         env = make_env(args.env_id)
         obs_size, action_size = math.prod(env.observation_space.shape), math.prod(env.action_space.shape)
@@ -878,24 +1042,46 @@ if __name__ == "__main__":
     if device.type == "cpu":
         print("this script is made for a GPU; on a CPU it is no faster than one process per seed", file=sys.stderr)
 
-    start_time = time.time()
+    signals = []  # what a signal asks for is done at the end of a step; a second Ctrl-C ends the run at once
+
+    def note_signal(number, frame):
+        if number == signal.SIGINT in signals:
+            signal.default_int_handler(number, frame)
+        signals.append(number)
+
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), note_signal)
+
+    sys.excepthook = report_error
+    threading.excepthook = sys.unraisablehook = lambda hook: report_error(*hook[:3])  # TensorBoard's thread, atexit
+    loop = json.loads(checkpoint["loop"]) if checkpoint else {}  # numbers of the main loop where it stopped
+    first, start_time = loop.get("num_stored", 0), time.time() - loop.get("wall_time", 0.0)
     script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
     env_name = re.sub(r"[/:]", "_", args.env_id)
-    run_dirs = [pathlib.Path("runs") / f"{env_name}__{script}__{seed}__{stamp}" for seed in seeds]
+    names = loop.get("run_dirs", [f"{env_name}__{script}__{seed}__{stamp}" for seed in seeds])
+    run_dirs = [
+        (pathlib.Path(args.resume).resolve().parent if args.resume else pathlib.Path("runs")) / n for n in names
+    ]
     writers, episodes_csvs, eval_csvs = [], [], []
     description = describe_run(args, device)
     if args.env_backend == "envpool":  # with a MuJoCo of its own
         description["versions"] |= {"mujoco": "EnvPool's", "envpool": metadata.version("envpool")}
     for seed, run_dir in zip(seeds, run_dirs, strict=True):
-        run_dir.mkdir(parents=True)
+        run_dir.mkdir(parents=True, exist_ok=bool(args.resume))
         description["args"] |= {"seed": int(seed), "first_seed": args.seed}
-        (run_dir / "config.json").write_text(json.dumps(description, indent=2) + "\n")
-        writers.append(SummaryWriter(run_dir.resolve()))
-        atexit.register(writers[-1].close)  # also on Ctrl-C and on every exit with an error: what was logged stays
-        episodes_csvs.append(open(run_dir / "episodes.csv", "w", buffering=1))  # a crash loses nothing
-        episodes_csvs[-1].write("global_step,episodic_return,episodic_length,wall_time\n")
-        eval_csvs.append(open(run_dir / "eval.csv", "w", buffering=1))
-        eval_csvs[-1].write("global_step,episode,episodic_return,wall_time\n")
+        config = run_dir / (f"config_{first + 1}.json" if args.resume else "config.json")  # each start has its own
+        config.write_text(json.dumps(description, indent=2) + "\n")
+        writers.append(SummaryWriter(run_dir.resolve(), purge_step=first + 1))
+        atexit.register(writers[-1].close)  # also on every exit with an error: what was logged stays
+        logs = []
+        for name, columns in (("episodes", "episodic_return,episodic_length"), ("eval", "episode,episodic_return")):
+            logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))  # line by line, so that a crash loses nothing
+            logs[-1].truncate(loop[name][len(writers) - 1] if loop else 0)  # what came after the checkpoint comes again
+            if not loop:
+                logs[-1].write(f"global_step,{columns},wall_time\n")
+        episodes_csvs.append(logs[0])
+        eval_csvs.append(logs[1])
     print(f"training {args.num_seeds} seeds on {description['device']}; runs: {run_dirs[0]} ...")
 
     # The parameters of all seeds, each the ones that qmle_continuous.py starts with.
@@ -939,52 +1125,111 @@ if __name__ == "__main__":
 
     rngs = [np.random.default_rng(seed) for seed in seeds]  # decide when to explore, and where
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    envs.reset(seeds)
-    obs = finite_seeds("observation", envs.obs, args.seed, 0).copy()
+    envs.reset(seeds + first)
+    obs = finite_seeds("observation", envs.obs, args.seed, first).copy()
     actions = np.zeros((args.num_seeds, action_size), np.float32)
-    episodic_return, discounted_return, initial_q = np.zeros((3, args.num_seeds))
-    episodic_length, last_returns, num_updates = np.zeros(args.num_seeds, int), [[] for _ in seeds], 0
+    numbers = np.zeros((4, args.num_seeds))  # of the running episodes
+    episodic_return, episodic_length, discounted_return, initial_q = numbers
+    last_returns, num_updates = loop.get("last_returns", [[] for _ in seeds]), loop.get("num_updates", 0)
+    kept = ("rows", "position", "priorities", "block_sums", "block_mins", "max_priority")  # of the replay memory
+    if checkpoint:
+        with torch.no_grad():
+            for name in online:
+                online[name].copy_(checkpoint["online"][name])
+                target[name].copy_(checkpoint["target"][name])
+        optimizer.load_state_dict(copy.deepcopy(checkpoint["optimizer"]))  # it keeps what it is given
+        for name in kept:
+            getattr(memory, name).copy_(checkpoint[name])
+        memory.staged[:], memory.num_staged = checkpoint["staged"].numpy(), first % args.train_frequency
+        torch.set_rng_state(checkpoint["torch_random"])
+        if device.type == "cuda" and "cuda_random" in checkpoint:
+            torch.cuda.set_rng_state(checkpoint["cuda_random"])
+        for rng, state in zip(rngs, loop["rngs"], strict=True):
+            rng.bit_generator.state = state
+        if "null" in checkpoint["envs"]:
+            print(f"{args.env_id} cannot go on in the middle of an episode: new ones start", file=sys.stderr)
+        else:
+            envs.states(checkpoint["envs"])
+            obs[:] = envs.obs[:] = checkpoint["obs"].numpy()
+            numbers[:] = loop["numbers"]
+    checkpoint = None  # frees the file
+
+    def save_checkpoint():
+        loop = dict(num_stored=num_stored, wall_time=time.time() - start_time, num_updates=num_updates)
+        loop |= dict(run_dirs=[run_dir.name for run_dir in run_dirs], numbers=numbers.tolist())
+        loop |= dict(last_returns=last_returns, rngs=[rng.bit_generator.state for rng in rngs])
+        loop |= dict(episodes=[os.path.getsize(file.name) for file in episodes_csvs])
+        loop |= dict(eval=[os.path.getsize(file.name) for file in eval_csvs])
+        state = {"online": online, "target": target, "optimizer": optimizer.state_dict()}
+        state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
+        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "envs": envs.states()}
+        state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
+        state |= {"script": script, "args": dataclasses.asdict(args), "loop": json.dumps(loop, default=float)}
+        write_checkpoint(run_dirs[0] / "checkpoint.pt", state)
+
+    def take_in(rows):
+        """What came of the step that the environments of these seeds have taken."""
+        next_obs = finite_seeds("observation", envs.next_obs[rows], args.seed + rows.start, num_stored)
+        rewards = finite_seeds("reward", envs.rewards[rows], args.seed + rows.start, num_stored)
+        memory.add(rows, obs[rows], actions[rows], rewards, next_obs, envs.terminated[rows])
+        obs[rows] = finite_seeds("observation", envs.obs[rows], args.seed + rows.start, num_stored)
+        discounted_return[rows] += args.gamma ** episodic_length[rows] * rewards
+        episodic_return[rows] += rewards
+        episodic_length[rows] += 1
+        for k in np.flatnonzero(envs.ended[rows]) + rows.start:
+            wall_time = time.time() - start_time
+            episodes_csvs[k].write(f"{num_stored},{episodic_return[k]},{episodic_length[k]:.0f},{wall_time:.2f}\n")
+            writers[k].add_scalar("charts/episodic_return", episodic_return[k], num_stored)
+            writers[k].add_scalar("charts/episodic_length", episodic_length[k], num_stored)
+            writers[k].add_scalar("charts/initial_q_gap", initial_q[k] - discounted_return[k], num_stored)
+            last_returns[k] = [*last_returns[k][-9:], episodic_return[k]]
+            episodic_return[k], episodic_length[k], discounted_return[k] = 0.0, 0, 0.0
+            mean = np.mean([returns[-1] for returns in last_returns if returns])
+            progress.set_postfix({"return": f"{mean:.1f}"}, refresh=False)
+
+    def act(group, rows, found_actions):
+        """Has the environments of a group take a step with what was found, or with what a seed explores."""
+        actions[rows] = found_actions()
+        for k in range(rows.start, rows.stop):
+            if rngs[k].random() < args.exploration_epsilon:
+                if on_grid:
+                    actions[k] = bin_value(rngs[k].integers(args.num_bins, size=action_size), args.num_bins)
+                else:
+                    actions[k] = rngs[k].uniform(-1, 1, action_size)
+        finite_seeds("action", actions[rows], args.seed + rows.start, num_stored + 1)
+        starts = episodic_length[rows] == 0
+        if starts.any():  # what Q promises at the start is held against the return
+            initial_q[rows][starts] = first_qs[group](obs[rows], actions[rows])()[starts, 0]
+        envs.start(group, actions[rows])  # from here until wait, what envs holds of these rows may change
+
     total = args.total_timesteps * args.num_seeds
-    progress = tqdm(total=total, unit="step", mininterval=0.5 if sys.stderr.isatty() else 30)
+    every = 0.5 if sys.stderr.isatty() else 30
+    progress = tqdm(total=total, initial=first * args.num_seeds, unit="step", mininterval=every)
     atexit.register(progress.close)
-    for num_stored in range(args.total_timesteps + 1):  # steps of each seed that are over
-        on_grid = num_stored < args.discrete_until
+    for num_stored in range(first, args.total_timesteps + 1):  # steps of each seed that are over
+        on_grid, last = num_stored < args.discrete_until, num_stored == args.total_timesteps
+        received = tuple(signals) if num_stored > first else ()  # more may come meanwhile
+        due = args.checkpoint_frequency and (last or num_stored % args.checkpoint_frequency == 0)
+        saves = num_stored > first and (received or due)
         for group, rows in enumerate(envs.groups):
-            if num_stored > 0:
+            if num_stored > first:
                 envs.wait(group)
-            if num_stored < args.total_timesteps:  # a GPU looks for the next actions during the lines below
-                found_actions = policies[on_grid][group](envs.obs[rows])
-            if num_stored > 0:  # what came of the step that this group has been taking meanwhile
-                next_obs = finite_seeds("observation", envs.next_obs[rows], args.seed + rows.start, num_stored)
-                rewards = finite_seeds("reward", envs.rewards[rows], args.seed + rows.start, num_stored)
-                memory.add(rows, obs[rows], actions[rows], rewards, next_obs, envs.terminated[rows])
-                obs[rows] = finite_seeds("observation", envs.obs[rows], args.seed + rows.start, num_stored)
-                discounted_return[rows] += args.gamma ** episodic_length[rows] * rewards
-                episodic_return[rows] += rewards
-                episodic_length[rows] += 1
-                for k in np.flatnonzero(envs.ended[rows]) + rows.start:
-                    wall_time = time.time() - start_time
-                    episodes_csvs[k].write(f"{num_stored},{episodic_return[k]},{episodic_length[k]},{wall_time:.2f}\n")
-                    writers[k].add_scalar("charts/episodic_return", episodic_return[k], num_stored)
-                    writers[k].add_scalar("charts/episodic_length", episodic_length[k], num_stored)
-                    writers[k].add_scalar("charts/initial_q_gap", initial_q[k] - discounted_return[k], num_stored)
-                    last_returns[k] = [*last_returns[k][-9:], episodic_return[k]]
-                    episodic_return[k], episodic_length[k], discounted_return[k] = 0.0, 0, 0.0
-                    mean = np.mean([returns[-1] for returns in last_returns if returns])
-                    progress.set_postfix({"return": f"{mean:.1f}"}, refresh=False)
-            if num_stored < args.total_timesteps:
-                actions[rows] = found_actions()
-                for k in range(rows.start, rows.stop):
-                    if rngs[k].random() < args.exploration_epsilon:
-                        if on_grid:
-                            actions[k] = bin_value(rngs[k].integers(args.num_bins, size=action_size), args.num_bins)
-                        else:
-                            actions[k] = rngs[k].uniform(-1, 1, action_size)
-                finite_seeds("action", actions[rows], args.seed + rows.start, num_stored + 1)
-                starts = episodic_length[rows] == 0
-                if starts.any():  # what Q promises at the start is held against the return
-                    initial_q[rows][starts] = first_qs[group](obs[rows], actions[rows])()[starts, 0]
-                envs.start(group, actions[rows])  # from here until wait, what envs holds of these rows may change
+            if not saves and not last:
+                found_actions = policies[on_grid][group](envs.obs[rows])  # a GPU looks for them during take_in
+            if num_stored > first:
+                take_in(rows)
+            if not saves and not last:
+                act(group, rows, found_actions)
+        if saves:  # when no environment is in the middle of a step
+            save_checkpoint()
+            for number in received:
+                if number in (signal.SIGINT, signal.SIGTERM):
+                    print(f"stopped after step {num_stored}; to go on: python {script}.py --resume {run_dirs[0]}")
+                    sys.exit(128 + number)
+            del signals[: len(received)]
+            for group, rows in enumerate(envs.groups):
+                if not last:
+                    act(group, rows, policies[on_grid][group](envs.obs[rows]))
         if num_stored == 0:
             continue
 

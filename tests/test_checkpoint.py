@@ -112,6 +112,39 @@ def test_resumed_run_is_the_uninterrupted_one(script, env_id, tiny, run_script, 
     assert json.loads((the_run(tmp_path / "two") / "config_1338.json").read_text())["args"]["total_timesteps"] == 2200
 
 
+def test_resumed_run_of_many_seeds_is_the_uninterrupted_one(run_script, tmp_path, monkeypatch):
+    flags = f"{TINY} --env-id Pendulum-v1 --seed 5 --num-seeds 3 --num-workers 2 --save-model --eval-frequency 300"
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.chdir(tmp_path / "one")
+    run_script("qmle_continuous_multiseed", f"{flags} --eval-episodes 1 --total-timesteps 820")
+    monkeypatch.chdir(tmp_path / "two")
+    run_script(
+        "qmle_continuous_multiseed", f"{flags} --eval-episodes 1 --total-timesteps 537 --checkpoint-frequency 300"
+    )
+    (first,) = (tmp_path / "two" / "runs").glob("*__5__*")
+    run_script("qmle_continuous_multiseed", f"--resume {first} --total-timesteps 820")
+    for seed in (5, 6, 7):
+        one, two = (list((tmp_path / folder / "runs").glob(f"*__{seed}__*")) for folder in ("one", "two"))
+        assert len(one) == len(two) == 1
+        check_equal(one[0], two[0])
+
+
+@pytest.mark.slow
+def test_signal_stops_many_seeds_with_a_checkpoint(tmp_path):
+    flags = f"--no-compile {TINY} --env-id Pendulum-v1 --seed 5 --num-seeds 3 --num-workers 2 --total-timesteps 2200"
+    process = start(tmp_path, flags, "qmle_continuous_multiseed")
+    wait_for(lambda: has_episodes(tmp_path), process)
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    (first,) = (tmp_path / "runs").glob("*__5__*")
+    assert process.returncode == 143 and f"--resume {first.relative_to(tmp_path)}" in output
+    again = run_process(ROOT / "qmle_continuous_multiseed.py", f"--resume {first}", tmp_path)
+    assert again.returncode == 0, again.stderr
+    for run_dir in (tmp_path / "runs").iterdir():
+        assert [int(line.split(",")[0]) for line in episodes(run_dir)[1:]] == list(range(200, 2201, 200))
+
+
 def test_environment_without_exact_state_starts_a_new_episode(run_script, tmp_path, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests")
     run_script("qmle_continuous", f"{TINY} --env-id toy_envs:Reach-v0 --total-timesteps 333 --checkpoint-frequency 333")
@@ -126,9 +159,9 @@ def test_environment_without_exact_state_starts_a_new_episode(run_script, tmp_pa
 # ---- interruptions
 
 
-def start(folder, flags):
+def start(folder, flags, script="qmle_continuous"):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(ROOT / "qmle_continuous.py"), *flags.split()]
+    command = [sys.executable, str(ROOT / f"{script}.py"), *flags.split()]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
