@@ -13,7 +13,8 @@ of the illustrations write what they have to say into <results>/<task>/<variant>
 
 A command whose results exist is not repeated, as long as the script is the one that made them; otherwise that is said,
 and nothing runs. So after an interruption the same call goes on with what is missing; a run that did not end starts
-anew. What the runs themselves write (logs, TensorBoard) lies in runs/launch/<name>, a folder for each attempt, or for
+anew. But where SLURM warns a job of its end, the run writes a checkpoint, the job is queued again, and the run goes on.
+What the runs themselves write (logs, TensorBoard) lies in runs/launch/<name>, a folder for each attempt, or for
 --smoke, with its results, in runs/smoke/<name>. On a cluster the repository lies on a shared file system.
 """
 
@@ -35,6 +36,7 @@ import sys
 import time
 from importlib import metadata
 
+import psutil
 import submitit
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -61,6 +63,7 @@ class Run:
     folder: pathlib.Path  # in which each attempt gets a folder of its own
     num_threads: int = 1  # of PyTorch on the CPU: processes that each take all cores get in each other's way
     keep_old: bool = False  # results of other versions of the script count as done
+    attempt: pathlib.Path | None = None  # folder of the attempt that goes on from its checkpoint
     gpu: str | None = None  # what it is to see of the GPUs; None: whatever there is
 
     def __post_init__(self):
@@ -120,15 +123,19 @@ class Run:
         start, environment = time.time(), {"OMP_NUM_THREADS": str(self.num_threads)} | os.environ
         if self.gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpu
-        attempt = self.folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
-        attempt.mkdir(parents=True)
-        command = [sys.executable, str(ROOT / self.words[1]), *self.words[2:]]
+        attempt = self.attempt or self.folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+        attempt.mkdir(parents=True, exist_ok=True)
+        checkpoints = list(attempt.glob("runs/*/checkpoint.pt"))
+        flags = ["--resume", str(checkpoints[0].parent)] if checkpoints else self.words[2:]
+        command = [sys.executable, str(ROOT / self.words[1]), *flags]
         if self.is_illustration():
             command += ["--output", str(self.paths()[0].parent)]
         output = subprocess.PIPE if self.is_illustration() else None
-        done = subprocess.run(command, cwd=attempt, env=environment, stdout=output, text=True)
-        if done.returncode:
-            raise RuntimeError(f"{shlex.join(self.words)} ended with {done.returncode}")
+        self.attempt = attempt
+        self.process = subprocess.Popen(command, cwd=attempt, env=environment, stdout=output, text=True)
+        said, _ = self.process.communicate()
+        if self.process.returncode:
+            raise RuntimeError(f"{shlex.join(self.words)} ended with {self.process.returncode}")
         configs = [json.loads(path.read_text()) | {"at": path.parent} for path in attempt.glob("runs/*/config.json")]
         configs = {config["args"]["seed"]: config for config in configs}
         for seed in [] if self.is_illustration() else self.seeds():
@@ -138,7 +145,7 @@ class Run:
                 write_whole(self.csv_path(seed).with_name(f"seed_{seed}_eval.csv"), evaluations)
             write_whole(self.csv_path(seed), thinned(configs[seed]["at"] / "episodes.csv"))
         if self.is_illustration():
-            write_whole(self.paths()[0], done.stdout.replace(str(self.results) + os.sep, ""))
+            write_whole(self.paths()[0], said.replace(str(self.results) + os.sep, ""))
         config = configs[self.seeds()[0]] if configs else describe(self.num_threads)
         entry = self.identity() | {name: config[name] for name in ("commit", "versions", "device")}
         entry |= {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)}
@@ -146,6 +153,14 @@ class Run:
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = read_manifest(self.results) | {self.key(): entry}
             write_whole(self.results / "manifest.json", json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
+
+    def checkpoint(self):
+        """Called by submitit shortly before a cluster ends the job: the run writes a checkpoint and is queued again."""
+        process = psutil.Process(self.process.pid)
+        process.terminate()
+        process.wait()  # self.process.wait() would wait for the one that this handler has interrupted
+        self.process = None
+        return submitit.helpers.DelayedSubmission(self)
 
 
 def read_manifest(results):
@@ -214,6 +229,7 @@ def make_executor(args, folder):
         key, _, value = setting.partition("=")
         settings[key] = int(value) if value.isdigit() else value
     executor.update_parameters(**settings)
+    os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # the warning, which the scripts understand; USR2 would end them
     return executor
 
 
