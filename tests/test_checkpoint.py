@@ -136,7 +136,7 @@ def test_signal_stops_many_seeds_with_a_checkpoint(tmp_path):
     process = start(tmp_path, flags, "qmle_continuous_multiseed")
     wait_for(lambda: has_episodes(tmp_path), process)
     process.send_signal(signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     (first,) = (tmp_path / "runs").glob("*__5__*")
     assert process.returncode == 143 and f"--resume {first.relative_to(tmp_path)}" in output
     again = run_process(ROOT / "qmle_continuous_multiseed.py", f"--resume {first}", tmp_path)
@@ -167,7 +167,7 @@ def start(folder, flags, script="qmle_continuous"):
     )
 
 
-def wait_for(condition, process, seconds=60):
+def wait_for(condition, process, seconds=240):
     end = time.time() + seconds
     while not condition() and process.poll() is None and time.time() < end:
         time.sleep(0.02)
@@ -186,7 +186,7 @@ def test_signal_leaves_a_checkpoint_and_says_how_to_go_on(name, code, tmp_path):
     process = start(tmp_path / "two", flags)
     wait_for(lambda: has_episodes(tmp_path / "two"), process)
     process.send_signal(getattr(signal, name))
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     assert (
         process.returncode == code and f"--resume {the_run(tmp_path / 'two').relative_to(tmp_path / 'two')}" in output
     )
