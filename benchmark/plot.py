@@ -60,9 +60,9 @@ def curve(seeds, num_bins=50):
     return edges[1:], means
 
 
-def final_scores(seeds, share=0.1, until=None):
-    """Mean return of each seed over the last share of the run (or of the run until a step): (seeds,)."""
-    last = until or min(rows[-1, 0] for rows in seeds.values())
+def final_scores(seeds, share=0.1):
+    """Mean return of each seed over the last share of the run: (seeds,)."""
+    last = min(rows[-1, 0] for rows in seeds.values())
     parts = [rows[(rows[:, 0] > (1 - share) * last) & (rows[:, 0] <= last), 1] for rows in seeds.values()]
     return np.array([part.mean() for part in parts])
 

@@ -17,6 +17,7 @@ Parts of it:
     precision  (with --model) what choosing in bfloat16 costs in Q, for a model.pt of qmle_continuous.py
     seeds   (only on request) qmle_continuous_multiseed.py: steps per second together against the number of seeds, what
             of a step is acting, update, environments and host, and GPU memory; --backends envpool for EnvPool's
+    checkpoint  (only on request) seconds and size of a checkpoint
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
 Everything is written to benchmark/results/speed/<cpu or cuda>.csv (part, what, variant, value, unit, a line each time),
@@ -235,6 +236,22 @@ def measure_memory(args, record):
     record("memory", "replay memory of 1e6 walker-walk transitions", "", sum(storages.values()) / 1e6, "MB")
 
 
+def measure_checkpoint(args, record):
+    """Size and seconds of a checkpoint's largest part, a full memory of 1e6 walker-walk transitions on the CPU."""
+    module = load(args.script)
+    memory = module.ReplayMemory(module.Args(cuda=False), *SIZES["walker-walk"], torch.device("cpu"))
+    names = ("rows", "priorities", "block_sums", "block_mins", "max_priority", "position")
+    state = {name: getattr(memory, name) for name in names}
+    memory.rows.normal_()
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:  # on the disk that runs/ is on
+        path = pathlib.Path(folder) / "checkpoint.pt"
+        for _ in range(args.repetitions):
+            start = time.perf_counter()
+            module.write_checkpoint(path, state)
+            record("checkpoint", "writing 1e6 walker-walk transitions", "", time.perf_counter() - start, "s")
+        record("checkpoint", "size with 1e6 walker-walk transitions", "", path.stat().st_size / 1e6, "MB")
+
+
 def measure_resident(args, record):
     """Resident memory of a run after 1e5 and 1e6 steps. Its replay memory is full by then; updates are few on a CPU."""
     with tempfile.TemporaryDirectory() as folder:
@@ -409,6 +426,7 @@ PARTS = {
     "memory": measure_memory,
     "resident": measure_resident,
     "seeds": measure_seeds,
+    "checkpoint": measure_checkpoint,
 }
 
 if __name__ == "__main__":
@@ -454,7 +472,7 @@ if __name__ == "__main__":
             rows[:] = [other for other in rows if tuple(other[:3]) != row[:3]]
         rows.append(row)
         with out.open("w", newline="") as file:
-            csv.writer(file).writerows([("part", "what", "variant", "value", "unit"), *rows])
+            csv.writer(file, lineterminator="\n").writerows([("part", "what", "variant", "value", "unit"), *rows])
         earlier = {"earlier": before[row[0]]} if row[0] in before and any(key[0] == row[0] for key in old) else {}
         manifests[row[0]] = manifest | earlier
         manifest_path.write_text(json.dumps(manifests, indent=2) + "\n")

@@ -169,7 +169,6 @@ def test_curves_and_statistics_by_hand(tmp_path):
     steps, means = plot.curve(seeds, num_bins=2)
     assert steps.tolist() == [20, 40] and means.tolist() == [[2, 6], [1, 4]]
     assert plot.final_scores(seeds, share=0.5).tolist() == [6, 4]
-    assert plot.final_scores(seeds, share=0.5, until=20).tolist() == [3, 2]
     assert plot.interquartile_mean(np.array([0, 4, 6, 100.0])) == 5
     low, high = plot.bootstrap_interval(lambda a: a.mean(-1), np.random.default_rng(1).normal(3, 1, 400))
     assert low < 3 < high and high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
