@@ -160,7 +160,9 @@ def test_environment_without_exact_state_starts_a_new_episode(run_script, tmp_pa
 
 
 def start(folder, flags, script="qmle_continuous"):
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT / "tests")
+    }  # as in run_process: the threads decide the last digits
     command = [sys.executable, str(ROOT / f"{script}.py"), *flags.split()]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
