@@ -2,7 +2,7 @@
 
     benchmark/figure_3.sh                                       one run after the other, on this machine
     benchmark/figure_3.sh --smoke                               tiny runs, to see that everything works
-    benchmark/figure_3.sh --workers 4 --gpus 0 1                four at a time, on two GPUs
+    benchmark/figure_3.sh --workers 4 --gpus 0 1                four at a time, on two GPUs, a quarter of the cores each
     benchmark/figure_3.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
 
 The shell scripts send lines to this program: a task, a variant, and a command as one would type it. submitit runs
@@ -65,6 +65,7 @@ class Run:
     keep_old: bool = False  # results of other versions of the script count as done
     attempt: pathlib.Path | None = None  # folder of the attempt that goes on from its checkpoint
     gpu: str | None = None  # what it is to see of the GPUs; None: whatever there is
+    cores: set | None = None  # the CPU cores that it may use; None: all
 
     def __post_init__(self):
         self.source = (ROOT / self.words[1]).read_bytes()
@@ -123,6 +124,8 @@ class Run:
         start, environment = time.time(), {"OMP_NUM_THREADS": str(self.num_threads)} | os.environ
         if self.gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpu
+        if self.cores is not None:
+            os.sched_setaffinity(0, self.cores)  # of this job's process, and so of those that it starts
         attempt = self.attempt or self.folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
         attempt.mkdir(parents=True, exist_ok=True)
         checkpoints = list(attempt.glob("runs/*/checkpoint.pt"))
@@ -237,8 +240,9 @@ def launch(args, runs, folder):
     """Runs them all, args.workers at a time. Returns those that failed, with the paths of their logs."""
     executor = make_executor(args, folder)
     waiting, running, failed = list(runs), {}, []
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    share = max(len(cores) // args.workers, 1)
     for run in runs:
-        share = max(len(os.sched_getaffinity(0)) // args.workers, 1)
         run.num_threads = executor.parameters.get("cpus_per_task", 1) if args.cluster == "slurm" else share
     if args.cluster == "slurm":  # which queues them
         with executor.batch():
@@ -249,6 +253,8 @@ def launch(args, runs, folder):
             for slot in range(args.workers):
                 if waiting and slot not in running:
                     waiting[0].gpu = args.gpus[slot % len(args.gpus)] if args.gpus else None
+                    if 1 < args.workers <= len(cores):  # runs that share cores wait for each other's processes
+                        waiting[0].cores = set(cores[slot * share : (slot + 1) * share])
                     running[slot] = executor.submit(waiting[0]), waiting.pop(0)
             time.sleep(0.5)
             for slot, (job, run) in list(running.items()):

@@ -32,28 +32,28 @@ cd "$(dirname "$0")/.."
 python benchmark/double_softmax.py qmle_continuous_multiseed.py runs/patched/qmle_continuous_multiseed.py
 python benchmark/launch.py open_details "$@" <<'END'
 walker-walk  default         python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
-walker-walk  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
-walker-walk  stored          python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
-walker-walk  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
-walker-walk  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
-walker-walk  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
-walker-walk  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
-walker-walk  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
 cheetah-run  default         python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
-cheetah-run  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
-cheetah-run  stored          python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
-cheetah-run  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
-cheetah-run  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
-cheetah-run  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
-cheetah-run  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
-cheetah-run  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
 finger-spin  default         python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000
+walker-walk  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
+cheetah-run  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
 finger-spin  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
+walker-walk  stored          python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
+cheetah-run  stored          python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
 finger-spin  stored          python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
+walker-walk  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
+cheetah-run  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
 finger-spin  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
+walker-walk  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
+cheetah-run  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
 finger-spin  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
+walker-walk  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
+cheetah-run  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
 finger-spin  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000
-finger-spin  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
+walker-walk  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
+cheetah-run  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
 finger-spin  noise-0.3       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.3
+walker-walk  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
+cheetah-run  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
+finger-spin  noise-0.01      python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --delta-noise-std 0.01
 END
 python benchmark/plot.py open_details "$@"

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -96,6 +97,23 @@ LINES = ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.s
 def test_launcher_refuses_a_line_that_makes_no_sense(line, tmp_path, scratch):
     refused = start(scratch, [line], tmp_path)
     assert refused.returncode == 1 and f"line 1 is {line!r}" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_runs_at_the_same_time_have_cores_of_their_own(monkeypatch, tmp_path):
+    at_a_time = []
+
+    class Executor:
+        parameters = {}
+
+        def submit(self, run):
+            at_a_time.append(run.cores)
+            return SimpleNamespace(done=lambda: len(at_a_time) % 3 == 0, exception=lambda: None)
+
+    monkeypatch.setattr(launch, "make_executor", lambda *_: Executor())
+    monkeypatch.setattr(launch.os, "sched_getaffinity", lambda _: set(range(16)))
+    runs = [launch.Run("t", f"v{i}", ["python", "pg_bandit.py"], tmp_path, tmp_path) for i in range(6)]
+    launch.launch(SimpleNamespace(workers=3, cluster="local", gpus=["0"]), runs, tmp_path)
+    assert at_a_time == 2 * [set(range(5)), set(range(5, 10)), set(range(10, 15))]
 
 
 def test_seeds_of_a_command():
