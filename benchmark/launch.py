@@ -11,6 +11,9 @@ episodic_return; more than 2000 episodes are averaged in 1000 bins of steps), se
 evaluates, and an entry in <results>/manifest.json: command, commit, versions, device, date and duration. The scripts
 of the illustrations write what they have to say into <results>/<task>/<variant>/, where their output is verdict.txt.
 
+--workers N shares out the cores of this machine; several runs on one GPU pay where CUDA's Multi-Process Service runs
+(nvidia-cuda-mps-control -d), otherwise they take turns.
+
 A command whose results exist is not repeated, as long as the script is the one that made them; otherwise that is said,
 and nothing runs. So after an interruption the same call goes on with what is missing; a run that did not end starts
 anew. But where SLURM warns a job of its end, the run writes a checkpoint, the job is queued again, and the run goes on.
