@@ -103,6 +103,7 @@ class Args:
     delta_noise_std: float = 0.1  # s.d. of delta samples after the first, in half-ranges [released code]
     priority_exponent: float = 0.6  # alpha of prioritized replay; 0 draws uniformly [paper]
     importance_exponent: float = 0.2  # beta of prioritized replay, constant [paper]
+    stored_action: bool = True  # the best action stored with a transition joins its search set in the target [paper]
     predictor_target: str = "fresh"  # predictors learn the a_max just found; "stored": the one before [paper]
     discrete_until: int = 0  # all actions stay on the grid of bins up to this environment step (Figure 12) [ours]
     eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
@@ -508,12 +509,13 @@ def training_loss(q_network, target_network, batch, weights, args, on_grid=False
     with torch.no_grad():
         features = target_network.obs_stream(next_obs)
         searched = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
-        searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
+        if args.stored_action:
+            searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
         found, best = argmax_action(target_network, features, searched, args.mixed_precision)
         next_q = target_network.q_values(features, torch.stack([found, stored], dim=1))  # (B, 2)
-        keep = next_q[:, 1] > next_q[:, 0]  # (B,)
+        keep = (next_q[:, 1] > next_q[:, 0]) & args.stored_action  # (B,)
         a_max = torch.where(keep.unsqueeze(1), stored, found)
-        next_values = next_q.amax(1)
+        next_values = torch.where(keep, next_q[:, 1], next_q[:, 0])
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
         # No gradient reaches the observation stream from the predictors' losses (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)

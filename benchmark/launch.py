@@ -15,10 +15,11 @@ of the illustrations write what they have to say into <results>/<task>/<variant>
 (nvidia-cuda-mps-control -d), otherwise they take turns.
 
 A command whose results exist is not repeated, as long as the script is the one that made them; otherwise that is said,
-and nothing runs. So after an interruption the same call goes on with what is missing; a run that did not end starts
-anew. But where SLURM warns a job of its end, the run writes a checkpoint, the job is queued again, and the run goes on.
-What the runs themselves write (logs, TensorBoard) lies in runs/launch/<name>, a folder for each attempt, or for
---smoke, with its results, in runs/smoke/<name>. On a cluster the repository lies on a shared file system.
+and nothing runs. Results that the same command has given for another figure are copied. So after an interruption the
+same call goes on with what is missing; a run that did not end starts anew. But where SLURM warns a job of its end, the
+run writes a checkpoint, the job is queued again, and the run goes on. What the runs themselves write (logs,
+TensorBoard) lies in runs/launch/<name>, a folder for each attempt, or for --smoke, with its results, in
+runs/smoke/<name>. On a cluster the repository lies on a shared file system.
 """
 
 import argparse
@@ -154,11 +155,31 @@ class Run:
             write_whole(self.paths()[0], said.replace(str(self.results) + os.sep, ""))
         config = configs[self.seeds()[0]] if configs else describe(self.num_threads)
         entry = self.identity() | {name: config[name] for name in ("commit", "versions", "device")}
-        entry |= {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)}
-        with open(self.results / ".lock", "w") as lock:  # other jobs may be entering theirs; never deleted
+        self.enter(entry | {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)})
+
+    def enter(self, entry):
+        """Enters it into the manifest, beside those that other jobs may be entering."""
+        with open(self.results / ".lock", "w") as lock:  # never deleted
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = read_manifest(self.results) | {self.key(): entry}
             write_whole(self.results / "manifest.json", json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
+
+    def take_from_other_figures(self):
+        """Copies the results of the same command and version of the script, where another figure has them."""
+        for path in sorted(self.results.parent.glob("*/manifest.json")):
+            for key, entry in read_manifest(path.parent).items():
+                task, variant, seeds = key.split("/")
+                same = f"{task}/{seeds}" == self.key().replace(f"/{self.variant}/", "/")
+                if not same or path.parent == self.results or not self.identity().items() <= entry.items():
+                    continue
+                for own in self.paths():
+                    own.parent.mkdir(parents=True, exist_ok=True)
+                    for file in (path.parent / task / variant).glob(f"{own.stem}*"):  # with the evaluation
+                        if file.stem in (own.stem, f"{own.stem}_eval"):
+                            shutil.copy(file, own.parent)
+                self.enter(entry | {"taken_from": f"{path.parent.name}/{key}"})
+                return True
+        return False
 
     def checkpoint(self):
         """Called by submitit shortly before a cluster ends the job: the run writes a checkpoint and is queued again."""
@@ -307,6 +328,7 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(f"error: {error}")
     results.mkdir(parents=True, exist_ok=True)
+    todo = [run for run in todo if not run.take_from_other_figures()]
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them already done; results: {results}", flush=True)
     failed = launch(args, todo, folder)
     for what, log in failed:

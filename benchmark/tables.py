@@ -195,7 +195,7 @@ FIGURES = [  # what, name of the command, who produces it, what is missing and w
     ("3, 18 tasks of DM Control", "figure_3", "`qmle_continuous_multiseed.py`", ""),
     ("4, the architecture", None, "`QNetwork` of every script", "a drawing: nothing to measure"),
     ("5, 6, 7, other baselines", None, "nobody", "no such baseline here, and their curves are published as pictures"),
-    ("8, amortization", None, "nobody yet", "a flag that drops the stored action"),
+    ("8, amortization", "figure_8", "`qmle_continuous_multiseed.py`", ""),
     ("9, sample budgets", "figure_9", "`qmle_continuous_multiseed.py`", ""),
     ("10, discrete actions", "figure_10", "`qmle_discrete.py`, `dqn_discretized.py`", ""),
     (

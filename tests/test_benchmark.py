@@ -90,6 +90,24 @@ def test_launcher_refuses_lines_with_the_same_results(tmp_path, scratch):
         run.is_done(manifest)
 
 
+def test_results_of_the_same_command_for_another_figure_are_taken(tmp_path):
+    words = "python qmle_continuous_multiseed.py --num-seeds 2 --eval-frequency 9".split()
+    first, second = (launch.Run("t", v, words, tmp_path / f, tmp_path) for v, f in (("amortized", "8"), ("two", "9")))
+    for seed in (1, 2, 11):  # 11 is of another run
+        first.csv_path(seed).parent.mkdir(parents=True, exist_ok=True)
+        first.csv_path(seed).write_text(f"seed {seed}")
+    first.csv_path(2).with_name("seed_2_eval.csv").write_text("evaluation of 2")
+    entry = first.identity() | {"device": "cpu"}
+    first.enter(entry)
+    other = launch.Run("t", "three", [*words, "--gamma", "0.9"], tmp_path / "9", tmp_path)
+    assert second.take_from_other_figures() and not other.take_from_other_figures()
+    texts = {path.name: path.read_text() for path in (tmp_path / "9" / "t" / "two").iterdir()}
+    assert texts == {"seed_1.csv": "seed 1", "seed_2.csv": "seed 2", "seed_2_eval.csv": "evaluation of 2"}
+    manifest = launch.read_manifest(tmp_path / "9")
+    assert manifest == {"t/two/seeds 1 to 2": entry | {"taken_from": "8/t/amortized/seeds 1 to 2"}}
+    assert second.is_done(manifest)
+
+
 LINES = ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.sh", "a b python pg_bandit.py --seed=3"]
 
 

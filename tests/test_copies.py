@@ -56,6 +56,7 @@ CONTINUOUS_MULTISEED = {
 REASONS = {
     "grid mode": ("on_grid", "discrete_until", "uniform_grid_fraction"),
     "argmax predictors, their search set": ("predictor", "delta_", "ratio", "samples", "enumerate", "mixed_"),
+    "what DQN has no use for": ("stored_action",),
     "kinds of actions": ("env_id: str", "num_bins", "num_choices", "by_value", "action_size", "to_env_action"),
     "choices are always finite": ('finite("action"',),
     "networks": ("QNetwork(", "obs_size", "q_network.q_values", "features = ", "joint_index", "0, taken"),

@@ -285,8 +285,9 @@ def test_update_moves_every_weight_and_leaves_the_target_alone():
     assert sum(shares) == pytest.approx(1) and metrics["argmax/refresh_gain"] >= 0
 
 
-def test_update_computes_the_equations(monkeypatch):
-    args, network, target, optimizer, memory = make_update()
+@pytest.mark.parametrize("stored_action", [True, False])
+def test_update_computes_the_equations(stored_action, monkeypatch):
+    args, network, target, optimizer, memory = make_update(stored_action=stored_action)
     indices, weights = memory.sample(32)
     monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, weights))
     search_set = torch.rand(32, 20, 3) * 2 - 1
@@ -305,7 +306,7 @@ def test_update_computes_the_equations(monkeypatch):
     expected_targets, expected_a_max = [], []
     with torch.no_grad():
         for i, actions in zip(indices, search_set, strict=True):  # one transition at a time
-            candidates = torch.cat([actions, stored[i].unsqueeze(0)])
+            candidates = torch.cat([actions, stored[i].unsqueeze(0)]) if stored_action else actions
             q = target.q_values(target.obs_stream(memory.next_obs[i : i + 1]), candidates.unsqueeze(0))[0]
             expected_a_max.append(candidates[q.argmax()])
             expected_targets.append(memory.rewards[i] + 0.99 * (1 - memory.terminated[i]) * q.max())
@@ -314,6 +315,7 @@ def test_update_computes_the_equations(monkeypatch):
         predictions = network.delta_predictor(network.obs_stream(memory.next_obs[indices]))
     td_errors, a_max = torch.stack(expected_targets) - q, torch.stack(expected_a_max)
     metrics = script.train_step(network, target, optimizer, memory, args)
+    assert bool(metrics["argmax/share_stored"]) == stored_action
     assert metrics["losses/td_loss"].item() == pytest.approx((weights * td_errors**2).mean().item(), rel=1e-4)
     with torch.no_grad():  # the *target* predictors propose, at s'
         assert seen["proposer"] is target and seen["num_samples"] == 20
