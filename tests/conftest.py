@@ -10,6 +10,7 @@ import threading
 
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ["WANDB_MODE"] = "offline"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of two processes with two threads each on two cores, each is slow
 
 import pytest
 
