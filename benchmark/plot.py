@@ -90,10 +90,10 @@ def last_tenth(scores):
     return scores.mean(), scores.mean() - half, scores.mean() + half
 
 
-def greedy_return(folder):
-    """Mean greedy return at the end over the seeds of a folder that evaluated, or None."""
+def greedy_returns(folder):
+    """Mean greedy return at the end of each seed of a folder that evaluated."""
     tables = [np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2) for path in folder.glob("seed_*_eval.csv")]
-    return np.mean([rows[rows[:, 0] == rows[-1, 0], 2].mean() for rows in tables]) if tables else None
+    return [rows[rows[:, 0] == rows[-1, 0], 2].mean() for rows in tables]
 
 
 def read_references(task, name):
@@ -127,8 +127,8 @@ def draw_curves(results, name):
             scores = final_scores(seeds)
             middle, low, high = last_tenth(scores)
             x = end * (1.05 + 0.04 * number)
-            if (greedy := greedy_return(results / task / variant)) is not None:
-                axes.plot(x, greedy, marker=marker, markersize=5, markerfacecolor="none", color=color)
+            if greedy := greedy_returns(results / task / variant):
+                axes.plot(x, np.mean(greedy), marker=marker, markersize=5, markerfacecolor="none", color=color)
             axes.errorbar(x, middle, [[middle - low], [high - middle]], color=color, marker=marker, markersize=3.5)
         for number, row in enumerate(read_references(task, name)):
             score = float(row["score"])

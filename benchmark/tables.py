@@ -7,7 +7,9 @@ tests/test_benchmark.py fails when the README differs from what this makes.
 """
 
 import csv
+import functools
 import json
+import math
 import pathlib
 import re
 import statistics
@@ -218,6 +220,54 @@ def figures():
     return markdown(["figure", "produced by", "command", "runs with data here", "what is missing, and why"], rows)
 
 
+ACTION_DIMENSIONS = {
+    "cartpole-swingup": 1, "cartpole-swingup_sparse": 1, "pendulum-swingup": 1, "reacher-hard": 2,
+    "ball_in_cup-catch": 2, "finger-spin": 2, "finger-turn_easy": 2, "finger-turn_hard": 2, "hopper-stand": 4,
+    "hopper-hop": 4, "fish-swim": 5, "cheetah-run": 6, "walker-stand": 6, "walker-walk": 6, "walker-run": 6,
+    "quadruped-walk": 12, "humanoid-stand": 21, "dog-walk": 38,
+}  # fmt: skip
+
+
+def with_error(scores):
+    """Mean and standard error of one number a seed."""
+    error = np.std(scores, ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else math.nan
+    return f"{np.mean(scores):.0f} ({error:.0f})"
+
+
+def learning(name, folder=None):
+    """A row for each task of a figure, by action dimensions, with the end of each variant's curve."""
+    data = plot.read(folder or RESULTS / name)
+    variants = list(dict.fromkeys(run.split("/")[1] for run in expected_runs(name)))
+    rows = []
+    for task in sorted(data, key=ACTION_DIMENSIONS.get):
+        seeds = [data[task].get(variant) for variant in variants]
+        cells = [f"{with_error(plot.final_scores(s))}, {len(s)} seeds" if s else "" for s in seeds]
+        rows.append([task, ACTION_DIMENSIONS[task], *cells])
+    return markdown(["return of the last tenth, mean (s.e.)", "action dimensions", *variants], rows)
+
+
+def figure_3(folder=RESULTS / "figure_3"):
+    """Figure 3 in numbers, beside published scores after as many steps, or after the number that their column says."""
+    published = [("DDPG", 5e5), ("DMPO", 5e5), ("SAC", 1e6), ("A3C", 1e8), ("D4PG", 1e8)]
+    scores = {(r["task"], r["method"], float(r["steps"])): r["score"] for r in csv.DictReader(plot.REFERENCES.open())}
+    data, rows = plot.read(folder), []
+    for task in sorted(data, key=ACTION_DIMENSIONS.get):
+        (by_seed,) = data[task].values()
+        cells = []
+        for at in (500_000, 1_000_000):
+            parts = [r[(r[:, 0] > at - 50_000) & (r[:, 0] <= at), 1] for r in by_seed.values() if r[-1, 0] >= at]
+            cells.append(with_error([part.mean() for part in parts]) if parts else "")
+        greedy = plot.greedy_returns(folder / task / "qmle")
+        others = [scores.get((task, *column), "") for column in published]
+        rows.append(
+            [task, ACTION_DIMENSIONS[task], len(by_seed), *cells, with_error(greedy) if greedy else "", *others]
+        )
+    header = ["task", "action dimensions", "seeds", "QMLE at 0.5M", "QMLE at 1M", "greedy, at the end"]
+    return markdown(
+        [*header, "DDPG, 0.5M", "DMPO, 0.5M", "SAC, 1M", "A3C, 10<sup>8</sup>", "D4PG, 10<sup>8</sup>"], rows
+    )
+
+
 OPEN_TASKS, OPEN_SEEDS, OPEN_STEPS = ("walker-walk", "cheetah-run", "finger-spin"), 16, 200_000
 
 
@@ -263,7 +313,9 @@ def open_details(folder=RESULTS / "open_details"):
     return markdown([*header, "difference of area to the default, 99.3% interval", "verdict"], table)
 
 
-TABLES = {f.__name__: f for f in (first_run, cartpole, finger_spin, loop, parts, cost, seeds, figures, open_details)}
+MADE_HERE = (first_run, cartpole, finger_spin, loop, parts, cost, seeds, figures, figure_3, open_details)
+TABLES = {function.__name__: function for function in MADE_HERE}
+TABLES |= {name: functools.partial(learning, name) for name in ("figure_8", "figure_9", "figure_10", "figure_12")}
 
 
 def fill(text):
