@@ -742,7 +742,7 @@ def read_checkpoint(run_dir):
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
     args = tyro.cli(Args, default=before)
-    for name, old in state["args"].items():
+    for name, old in dataclasses.asdict(before).items():
         if getattr(args, name) != old and name not in MAY_CHANGE:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")

@@ -11,8 +11,8 @@ episodic_return; more than 2000 episodes are averaged in 1000 bins of steps), se
 evaluates, and an entry in <results>/manifest.json: command, commit, versions, device, date and duration. The scripts
 of the illustrations write what they have to say into <results>/<task>/<variant>/, where their output is verdict.txt.
 
---workers N shares out the cores of this machine; several runs on one GPU pay where CUDA's Multi-Process Service runs
-(nvidia-cuda-mps-control -d), otherwise they take turns.
+--workers N shares out the cores of this machine, so start one launcher at a time. Several runs on one GPU pay where
+CUDA's Multi-Process Service runs (nvidia-cuda-mps-control -d); otherwise they take turns.
 
 A command whose results exist is not repeated, as long as the script is the one that made them; otherwise that is said,
 and nothing runs. Results that the same command has given for another figure are copied. So after an interruption the
@@ -165,18 +165,19 @@ class Run:
             write_whole(self.results / "manifest.json", json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
 
     def take_from_other_figures(self):
-        """Copies the results of the same command and version of the script, where another figure has them."""
-        for path in sorted(self.results.parent.glob("*/manifest.json")):
+        """Copies the results of the same command and version of the script, where another figure has all of them."""
+        for path in sorted(self.results.parent.glob("figure_*/manifest.json")):
             for key, entry in read_manifest(path.parent).items():
-                task, variant, seeds = key.split("/")
-                same = f"{task}/{seeds}" == self.key().replace(f"/{self.variant}/", "/")
-                if not same or path.parent == self.results or not self.identity().items() <= entry.items():
+                task, variant, _ = key.split("/")
+                sources = [path.parent / task / variant / own.name for own in self.paths()]
+                same = task == self.task and path.parent != self.results and self.identity().items() <= entry.items()
+                if not same or not all(source.exists() for source in sources):
                     continue
-                for own in self.paths():
+                for source, own in zip(sources, self.paths(), strict=True):
                     own.parent.mkdir(parents=True, exist_ok=True)
-                    for file in (path.parent / task / variant).glob(f"{own.stem}*"):  # with the evaluation
-                        if file.stem in (own.stem, f"{own.stem}_eval"):
-                            shutil.copy(file, own.parent)
+                    for name in {own.name, f"{own.stem}_eval.csv"}:
+                        if source.with_name(name).exists():
+                            shutil.copy(source.with_name(name), own.parent)
                 self.enter(entry | {"taken_from": f"{path.parent.name}/{key}"})
                 return True
         return False
@@ -265,7 +266,8 @@ def launch(args, runs, folder):
     executor = make_executor(args, folder)
     waiting, running, failed = list(runs), {}, []
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    share = max(len(cores) // args.workers, 1)
+    at_a_time = max(min(args.workers, len(runs)), 1)
+    share = max(len(cores) // at_a_time, 1)
     for run in runs:
         run.num_threads = executor.parameters.get("cpus_per_task", 1) if args.cluster == "slurm" else share
     if args.cluster == "slurm":  # which queues them
@@ -277,7 +279,7 @@ def launch(args, runs, folder):
             for slot in range(args.workers):
                 if waiting and slot not in running:
                     waiting[0].gpu = args.gpus[slot % len(args.gpus)] if args.gpus else None
-                    if 1 < args.workers <= len(cores):  # runs that share cores wait for each other's processes
+                    if 1 < at_a_time <= len(cores):  # runs that share cores wait for each other's processes
                         waiting[0].cores = set(cores[slot * share : (slot + 1) * share])
                     running[slot] = executor.submit(waiting[0]), waiting.pop(0)
             time.sleep(0.5)
@@ -328,7 +330,8 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(f"error: {error}")
     results.mkdir(parents=True, exist_ok=True)
-    todo = [run for run in todo if not run.take_from_other_figures()]
+    if results == default and not args.smoke:  # a folder of one's own is for runs of one's own
+        todo = [run for run in todo if run.is_illustration() or not run.take_from_other_figures()]
     print(f"{len(runs)} runs, {len(runs) - len(todo)} of them already done; results: {results}", flush=True)
     failed = launch(args, todo, folder)
     for what, log in failed:

@@ -92,19 +92,23 @@ def test_launcher_refuses_lines_with_the_same_results(tmp_path, scratch):
 
 def test_results_of_the_same_command_for_another_figure_are_taken(tmp_path):
     words = "python qmle_continuous_multiseed.py --num-seeds 2 --eval-frequency 9".split()
-    first, second = (launch.Run("t", v, words, tmp_path / f, tmp_path) for v, f in (("amortized", "8"), ("two", "9")))
+    first = launch.Run("t", "amortized", words, tmp_path / "figure_8", tmp_path)
+    second = launch.Run("t", "two", words, tmp_path / "figure_9", tmp_path)
     for seed in (1, 2, 11):  # 11 is of another run
         first.csv_path(seed).parent.mkdir(parents=True, exist_ok=True)
         first.csv_path(seed).write_text(f"seed {seed}")
     first.csv_path(2).with_name("seed_2_eval.csv").write_text("evaluation of 2")
     entry = first.identity() | {"device": "cpu"}
     first.enter(entry)
-    other = launch.Run("t", "three", [*words, "--gamma", "0.9"], tmp_path / "9", tmp_path)
+    other = launch.Run("t", "three", [*words, "--gamma", "0.9"], tmp_path / "figure_9", tmp_path)
+    first.csv_path(1).rename(tmp_path / "aside")  # results that are not whole
+    assert not second.take_from_other_figures() and not second.results.exists()
+    (tmp_path / "aside").rename(first.csv_path(1))
     assert second.take_from_other_figures() and not other.take_from_other_figures()
-    texts = {path.name: path.read_text() for path in (tmp_path / "9" / "t" / "two").iterdir()}
+    texts = {path.name: path.read_text() for path in (second.results / "t" / "two").iterdir()}
     assert texts == {"seed_1.csv": "seed 1", "seed_2.csv": "seed 2", "seed_2_eval.csv": "evaluation of 2"}
-    manifest = launch.read_manifest(tmp_path / "9")
-    assert manifest == {"t/two/seeds 1 to 2": entry | {"taken_from": "8/t/amortized/seeds 1 to 2"}}
+    manifest = launch.read_manifest(second.results)
+    assert manifest == {"t/two/seeds 1 to 2": entry | {"taken_from": "figure_8/t/amortized/seeds 1 to 2"}}
     assert second.is_done(manifest)
 
 
@@ -230,14 +234,17 @@ def test_verdicts_of_the_open_details(tmp_path):
 
 
 def test_tables_of_the_figures(tmp_path):
-    for task, end in (("walker-walk", 1000), ("cartpole-swingup", 500)):
+    for task, end in (("walker-walk", 1000), ("dog-walk", 500), ("cartpole-swingup", 500)):
         fake_results(tmp_path, task, "qmle", [100, 200, 300], end)
     for seed in (1, 2, 3):
         lines = ["500000,0,1.0,9", "1000000,0,40.0,9", f"1000000,1,{seed}0.0,9"]  # the last evaluation counts
         path = tmp_path / "walker-walk" / "qmle" / f"seed_{seed}_eval.csv"
         path.write_text("global_step,episode,episodic_return,wall_time\n" + "\n".join(lines) + "\n")
-    _, _, short, whole = tables.figure_3(tmp_path).splitlines()
-    assert short.startswith("| cartpole-swingup | 1 | 3 | 200 (58) |  |  | 864.3 | 858.7 | 880.4 | 558.4 | 846.5 |")
+    _, _, short, whole, longest = tables.figure_3(tmp_path).splitlines()
+    assert short.startswith(
+        "| cartpole-swingup | 1 | 3 | 200 (58) |  |  | 864.3, 10 seeds | 858.7, 10 seeds | 880.4, 1 seeds |"
+    )
+    assert longest.split(" | ")[8] == "13.0 at 0.5M, 3 seeds"  # where there is no score at a million
     assert whole.startswith("| walker-walk | 6 | 3 | 200 (58) | 200 (58) | 30 (3) |")
     fake_results(tmp_path / "10", "walker-walk", "dqn", [7], 100)
     assert tables.learning("figure_10", tmp_path / "10").splitlines()[2] == "| walker-walk | 6 |  | 7 (nan), 1 seeds |"
@@ -261,7 +268,7 @@ def test_plot_draws_a_panel_for_each_task(tmp_path):
 def test_tables_of_the_readme_are_those_of_the_data():
     text = (ROOT / "README.md").read_text()
     assert tables.fill(text) == text, "the data have changed: python benchmark/tables.py"
-    without_data = {name for name in tables.TABLES if name in FIGURES and not (tables.RESULTS / name).exists()}
+    without_data = {name for name in tables.TABLES if name in FIGURES and not tables.runs_done(name)[0]}
     assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(tables.TABLES) - without_data
     with pytest.raises(ValueError, match="nothing"):
         tables.fill("<!-- table: nothing -->\n<!-- end -->")
