@@ -332,6 +332,15 @@ def test_flags_that_would_change_the_run_are_refused_by_name(flag, finished, run
         run_script("qmle_continuous", f"--resume {finished} --total-timesteps 400 {flag}")
 
 
+def test_a_flag_that_came_after_the_checkpoint_has_its_default(finished, tmp_path, run_script):
+    path = tmp_path / "checkpoint.pt"
+    state = torch.load(finished / "checkpoint.pt", weights_only=True)
+    del state["args"]["stored_action"]
+    torch.save(state, path)
+    with pytest.raises(SystemExit, match="error: --stored-action is False, expected True, since --resume"):
+        run_script("qmle_continuous", f"--resume {tmp_path} --total-timesteps 400 --no-stored-action")
+
+
 @pytest.mark.slow
 def test_two_hundred_random_mutations(finished, tmp_path, monkeypatch):
     script = importlib.import_module("qmle_continuous")
