@@ -625,6 +625,9 @@ def read_checkpoint(run_dir):
     Raises ValueError for a file that is damaged or of another script, and for a flag that may not change.
     """
     path = pathlib.Path(run_dir) / "checkpoint.pt"
+    if not path.exists():
+        written = "--checkpoint-frequency or a signal writes one, of many seeds into the directory of the first"
+        raise ValueError(f"--resume {run_dir!r}: there is no {path}; {written}")
     try:
         damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -791,7 +794,7 @@ if __name__ == "__main__":
             set_env_state(env, checkpoint["env"])
             obs = checkpoint["obs"].numpy().copy()
             episodic_return, episodic_length, discounted_return, initial_q = loop["episode"]
-    checkpoint = None  # frees the file
+    checkpoint, checkpoint_path = None, run_dir / "checkpoint.pt"  # None frees the file
 
     def save_checkpoint():
         loop = dict(global_step=global_step, wall_time=time.time() - start_time, num_updates=num_updates)
@@ -803,7 +806,7 @@ if __name__ == "__main__":
         state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "env": env_state(env)}
         state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
         state |= {"script": script, "args": dataclasses.asdict(args), "loop": json.dumps(loop)}
-        write_checkpoint(run_dir / "checkpoint.pt", state)
+        write_checkpoint(checkpoint_path, state)
 
     every = 0.5 if sys.stderr.isatty() else 30
     progress = tqdm(total=args.total_timesteps, initial=first_step - 1, unit="step", mininterval=every)
@@ -861,7 +864,9 @@ if __name__ == "__main__":
         progress.update()
 
         last, received = global_step == args.total_timesteps, tuple(signals)  # more may come meanwhile
-        if received or args.checkpoint_frequency and (last or global_step % args.checkpoint_frequency == 0):
+        due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
+        due = due or last and (args.checkpoint_frequency or checkpoint_path.exists())  # none is left behind the run
+        if received or due:
             save_checkpoint()
         for number in received:
             if number in (signal.SIGINT, signal.SIGTERM):

@@ -786,6 +786,9 @@ def read_checkpoint(run_dir):
     Raises ValueError for a file that is damaged or of another script, and for a flag that may not change.
     """
     path = pathlib.Path(run_dir) / "checkpoint.pt"
+    if not path.exists():
+        written = "--checkpoint-frequency or a signal writes one, of many seeds into the directory of the first"
+        raise ValueError(f"--resume {run_dir!r}: there is no {path}; {written}")
     try:
         damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -1156,7 +1159,7 @@ if __name__ == "__main__":
             envs.states(checkpoint["envs"])
             obs[:] = envs.obs[:] = checkpoint["obs"].numpy()
             numbers[:] = loop["numbers"]
-    checkpoint = None  # frees the file
+    checkpoint, checkpoint_path = None, run_dirs[0] / "checkpoint.pt"  # None frees the file
 
     def save_checkpoint():
         loop = dict(num_stored=num_stored, wall_time=time.time() - start_time, num_updates=num_updates)
@@ -1169,7 +1172,7 @@ if __name__ == "__main__":
         state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "envs": envs.states()}
         state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
         state |= {"script": script, "args": dataclasses.asdict(args), "loop": json.dumps(loop, default=float)}
-        write_checkpoint(run_dirs[0] / "checkpoint.pt", state)
+        write_checkpoint(checkpoint_path, state)
 
     def take_in(rows):
         """What came of the step that the environments of these seeds have taken."""
@@ -1208,12 +1211,13 @@ if __name__ == "__main__":
 
     total = args.total_timesteps * args.num_seeds
     every = 0.5 if sys.stderr.isatty() else 30
-    progress = tqdm(total=total, initial=first * args.num_seeds, unit="step", mininterval=every)
+    progress = tqdm(total=total, initial=max(first - 1, 0) * args.num_seeds, unit="step", mininterval=every)
     atexit.register(progress.close)
     for num_stored in range(first, args.total_timesteps + 1):  # steps of each seed that are over
         on_grid, last = num_stored < args.discrete_until, num_stored == args.total_timesteps
         received = tuple(signals) if num_stored > first else ()  # more may come meanwhile
-        due = args.checkpoint_frequency and (last or num_stored % args.checkpoint_frequency == 0)
+        due = args.checkpoint_frequency and num_stored % args.checkpoint_frequency == 0
+        due = due or last and (args.checkpoint_frequency or checkpoint_path.exists())  # none is left behind the run
         saves = num_stored > first and (received or due)
         for group, rows in enumerate(envs.groups):
             if num_stored > first:

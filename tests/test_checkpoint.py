@@ -107,8 +107,10 @@ def test_resumed_run_is_the_uninterrupted_one(script, env_id, tiny, run_script, 
     run_script(script, f"{flags} --total-timesteps 2200")
     monkeypatch.chdir(tmp_path / "two")
     run_script(script, f"{flags} --total-timesteps 1337 --checkpoint-frequency 1000")  # in the middle of an episode
-    run_script(script, f"--resume {the_run(tmp_path / 'two')} --total-timesteps 2200")
+    run_script(script, f"--resume {the_run(tmp_path / 'two')} --total-timesteps 2200 --checkpoint-frequency 0")
     check_equal(the_run(tmp_path / "one"), the_run(tmp_path / "two"))
+    kept = json.loads(torch.load(the_run(tmp_path / "two") / "checkpoint.pt", weights_only=True)["loop"])
+    assert kept["global_step"] == 2200  # so that the next --resume does not go back
     assert json.loads((the_run(tmp_path / "two") / "config_1338.json").read_text())["args"]["total_timesteps"] == 2200
 
 
@@ -322,6 +324,7 @@ def test_bad_checkpoints_are_refused_in_one_line(how, finished, tmp_path, run_sc
     with pytest.raises(SystemExit) as refusal:
         run_script("qmle_continuous", f"--resume {run_dir} --total-timesteps 400")
     message = str(refusal.value)
+    assert ("there is no " in message) == (how == "missing")
     assert message.startswith("error: --resume ") and "\n" not in message and not (tmp_path / "executed").exists()
     assert {path.name: path.read_bytes() for path in run_dir.iterdir()} == before
 
