@@ -740,7 +740,7 @@ def read_checkpoint(run_dir):
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if damaged or state["script"] != pathlib.Path(__file__).stem:
             raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {state['script']}.py")
-        before = Args(**state["args"])
+        before, logs = Args(**state["args"]), json.loads(state["loop"])["logs"]
     except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
@@ -749,6 +749,9 @@ def read_checkpoint(run_dir):
         if getattr(args, name) != old and name not in MAY_CHANGE:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
+    for name, size in logs.items():  # of many seeds in other directories too
+        if not (path.parent / name).exists() or (path.parent / name).stat().st_size < size:
+            raise ValueError(f"--resume {run_dir!r}: {path.parent / name} lacks what was logged before the checkpoint")
     return state, args
 
 
@@ -855,7 +858,7 @@ if __name__ == "__main__":
     logs = []
     for name, columns in (("episodes", "episodic_return,episodic_length"), ("eval", "episode,episodic_return")):
         logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))  # line by line, so that a crash loses nothing
-        logs[-1].truncate(loop.get(name, 0))  # what came after the checkpoint comes again
+        logs[-1].truncate(loop["logs"][f"{name}.csv"] if loop else 0)  # what came after the checkpoint comes again
         if not loop:
             logs[-1].write(f"global_step,{columns},wall_time\n")
     episodes_csv, eval_csv = logs
@@ -886,6 +889,7 @@ if __name__ == "__main__":
     if checkpoint:
         for name, part in networks.items():
             part.load_state_dict(copy.deepcopy(checkpoint[name]))  # an optimizer keeps what it is given
+        optimizer.param_groups[0]["capturable"] = adam["capturable"]  # the checkpoint may be of another device
         for name in kept:
             getattr(memory, name).copy_(checkpoint[name])
         memory.staged[:], memory.num_staged = checkpoint["staged"].numpy(), (first_step - 1) % args.train_frequency
@@ -905,7 +909,7 @@ if __name__ == "__main__":
         loop = dict(global_step=global_step, wall_time=time.time() - start_time, num_updates=num_updates)
         loop |= dict(episode=[episodic_return, episodic_length, discounted_return, initial_q])
         loop |= dict(last_returns=last_returns, rng=rng.bit_generator.state)
-        loop |= dict(episodes=os.path.getsize(episodes_csv.name), eval=os.path.getsize(eval_csv.name))
+        loop |= dict(logs={os.path.basename(log.name): os.path.getsize(log.name) for log in logs})
         state = {name: part.state_dict() for name, part in networks.items()}
         state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
         state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "env": env_state(env)}

@@ -794,7 +794,7 @@ def read_checkpoint(run_dir):
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if damaged or state["script"] != pathlib.Path(__file__).stem:
             raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {state['script']}.py")
-        before = Args(**state["args"])
+        before, logs = Args(**state["args"]), json.loads(state["loop"])["logs"]
     except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
@@ -803,6 +803,9 @@ def read_checkpoint(run_dir):
         if getattr(args, name) != old and name not in MAY_CHANGE:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
+    for name, size in logs.items():  # of many seeds in other directories too
+        if not (path.parent / name).exists() or (path.parent / name).stat().st_size < size:
+            raise ValueError(f"--resume {run_dir!r}: {path.parent / name} lacks what was logged before the checkpoint")
     return state, args
 
 
@@ -1067,9 +1070,8 @@ if __name__ == "__main__":
     script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
     env_name = re.sub(r"[/:]", "_", args.env_id)
     names = loop.get("run_dirs", [f"{env_name}__{script}__{seed}__{stamp}" for seed in seeds])
-    run_dirs = [
-        (pathlib.Path(args.resume).resolve().parent if args.resume else pathlib.Path("runs")) / n for n in names
-    ]
+    folder = pathlib.Path(args.resume).resolve().parent if args.resume else pathlib.Path("runs")
+    run_dirs = [pathlib.Path(args.resume or folder / names[0]), *(folder / name for name in names[1:])]
     writers, episodes_csvs, eval_csvs = [], [], []
     description = describe_run(args, device)
     if args.env_backend == "envpool":  # with a MuJoCo of its own
@@ -1084,7 +1086,8 @@ if __name__ == "__main__":
         logs = []
         for name, columns in (("episodes", "episodic_return,episodic_length"), ("eval", "episode,episodic_return")):
             logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))  # line by line, so that a crash loses nothing
-            logs[-1].truncate(loop[name][len(writers) - 1] if loop else 0)  # what came after the checkpoint comes again
+            size = loop["logs"][os.path.relpath(logs[-1].name, run_dirs[0])] if loop else 0
+            logs[-1].truncate(size)  # what came after the checkpoint comes again
             if not loop:
                 logs[-1].write(f"global_step,{columns},wall_time\n")
         episodes_csvs.append(logs[0])
@@ -1145,6 +1148,7 @@ if __name__ == "__main__":
                 online[name].copy_(checkpoint["online"][name])
                 target[name].copy_(checkpoint["target"][name])
         optimizer.load_state_dict(copy.deepcopy(checkpoint["optimizer"]))  # it keeps what it is given
+        optimizer.param_groups[0]["capturable"] = adam["capturable"]  # the checkpoint may be of another device
         for name in kept:
             getattr(memory, name).copy_(checkpoint[name])
         memory.staged[:], memory.num_staged = checkpoint["staged"].numpy(), first % args.train_frequency
@@ -1163,10 +1167,10 @@ if __name__ == "__main__":
 
     def save_checkpoint():
         loop = dict(num_stored=num_stored, wall_time=time.time() - start_time, num_updates=num_updates)
-        loop |= dict(run_dirs=[run_dir.name for run_dir in run_dirs], numbers=numbers.tolist())
+        loop |= dict(run_dirs=[run_dir.resolve().name for run_dir in run_dirs], numbers=numbers.tolist())
         loop |= dict(last_returns=last_returns, rngs=[rng.bit_generator.state for rng in rngs])
-        loop |= dict(episodes=[os.path.getsize(file.name) for file in episodes_csvs])
-        loop |= dict(eval=[os.path.getsize(file.name) for file in eval_csvs])
+        logs = [file.name for file in (*episodes_csvs, *eval_csvs)]
+        loop |= dict(logs={os.path.relpath(name, run_dirs[0]): os.path.getsize(name) for name in logs})
         state = {"online": online, "target": target, "optimizer": optimizer.state_dict()}
         state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
         state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "envs": envs.states()}

@@ -130,6 +130,7 @@ class Run:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpu
         if self.cores is not None:
             os.sched_setaffinity(0, self.cores)  # of this job's process, and so of those that it starts
+        self.check_source()
         attempt = self.attempt or self.folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
         attempt.mkdir(parents=True, exist_ok=True)
         checkpoints = list(attempt.glob("runs/*/checkpoint.pt"))
@@ -143,6 +144,7 @@ class Run:
         said, _ = self.process.communicate()
         if self.process.returncode:
             raise RuntimeError(f"{shlex.join(self.words)} ended with {self.process.returncode}")
+        self.check_source()
         configs = [json.loads(path.read_text()) | {"at": path.parent} for path in attempt.glob("runs/*/config.json")]
         configs = {config["args"]["seed"]: config for config in configs}
         for seed in [] if self.is_illustration() else self.seeds():
@@ -156,6 +158,10 @@ class Run:
         config = configs[self.seeds()[0]] if configs else describe(self.num_threads)
         entry = self.identity() | {name: config[name] for name in ("commit", "versions", "device")}
         self.enter(entry | {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)})
+
+    def check_source(self):
+        if (ROOT / self.words[1]).read_bytes() != self.source:
+            raise RuntimeError(f"{self.words[1]} has changed since the launch; launch again")
 
     def enter(self, entry):
         """Enters it into the manifest, beside those that other jobs may be entering."""
@@ -249,7 +255,8 @@ def read_runs(lines, results, folder, smoke):
 
 def make_executor(args, folder):
     jobs = folder / "jobs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
-    executor = submitit.AutoExecutor(folder=jobs, cluster=args.cluster)
+    # A job may be queued again as often as it takes.
+    executor = submitit.AutoExecutor(folder=jobs, cluster=args.cluster, slurm_max_num_timeout=1000)
     settings = {"timeout_min": 7 * 24 * 60, "name": args.name}
     if args.cluster == "slurm":
         settings["slurm_array_parallelism"] = args.workers
@@ -292,6 +299,11 @@ def launch(args, runs, folder):
                     left = len(waiting) + len(running)
                     print(f"{datetime.datetime.now():%H:%M:%S} {state}: {run.key()}; {left} left", flush=True)
     except KeyboardInterrupt:
+        if args.cluster == "local":  # submitit would end the jobs, but not the runs that they have started
+            children = psutil.Process().children(recursive=True)
+            for child in children:
+                child.terminate()
+            psutil.wait_procs(children, timeout=60)  # a run writes a checkpoint
         for job, _ in running.values():
             job.cancel(check=False)
         sys.exit("interrupted; the same call goes on with the runs that have not ended")

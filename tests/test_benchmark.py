@@ -1,5 +1,6 @@
 """The benchmark folder: its launcher, its plots, and that the README says what the data say."""
 
+import contextlib
 import csv
 import importlib
 import json
@@ -11,6 +12,7 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import tyro
@@ -76,6 +78,23 @@ def test_launcher_keeps_results_does_not_repeat_them_and_reports_failures(tmp_pa
     old = start(scratch, lines[:4], tmp_path)
     assert old.returncode == 1 and "were made by script_blob" in old.stderr and "--keep-old" in old.stderr
     assert start(scratch, lines[:4], tmp_path, "--keep-old").returncode == 0
+
+
+def test_runs_end_with_the_launcher(tmp_path, scratch):
+    line = "CartPole-v1 dqn python dqn_discretized.py --env-id CartPole-v1"
+    command = [sys.executable, str(BENCHMARK / "launch.py"), scratch, "--smoke", "--results", str(tmp_path)]
+    pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    launcher, started = subprocess.Popen(command, **pipes), []
+    launcher.stdin.write(line)
+    launcher.stdin.close()
+    while not started and launcher.poll() is None:
+        with contextlib.suppress(psutil.Error):  # of processes that have ended meanwhile
+            processes = psutil.Process(launcher.pid).children(recursive=True)
+            started = [process for process in processes if str(ROOT / "dqn_discretized.py") in process.cmdline()]
+    launcher.terminate()
+    assert launcher.wait(90) == 1 and "interrupted" in launcher.stderr.read()
+    assert started and not (tmp_path / "CartPole-v1").exists()
+    assert not started[0].is_running() or started[0].status() == psutil.STATUS_ZOMBIE
 
 
 def test_launcher_refuses_lines_with_the_same_results(tmp_path, scratch):
@@ -223,7 +242,7 @@ def test_verdicts_of_the_open_details(tmp_path):
     fake_results(tmp_path, "walker-walk", "noise-0.01", rng.normal(900, 20, 16), 199)  # too short
     rows = {line.split(" | ")[0].strip("| "): line for line in tables.open_details(tmp_path).splitlines()}
     assert rows["copy-2000"].endswith("| worse |") and rows["grid-half"].endswith("| better |")
-    assert rows["stored"].endswith("| no difference found |")
+    assert rows["stored"].endswith("| no difference found, a loss of 5% excluded |")
     for name in ("grid-all", "noise-0.01", "noise-0.3"):
         assert rows[name].endswith("| not run yet: walker-walk, cheetah-run, finger-spin |")
     difference = float(re.search(r"\| ([+-][\d.]+) \(", rows["copy-2000"])[1])

@@ -125,6 +125,7 @@ def test_resumed_run_of_many_seeds_is_the_uninterrupted_one(run_script, tmp_path
         "qmle_continuous_multiseed", f"{flags} --eval-episodes 1 --total-timesteps 537 --checkpoint-frequency 300"
     )
     (first,) = (tmp_path / "two" / "runs").glob("*__5__*")
+    first = first.rename(first.with_name("renamed__5__"))  # as users do
     run_script("qmle_continuous_multiseed", f"--resume {first} --total-timesteps 820")
     for seed in (5, 6, 7):
         one, two = (list((tmp_path / folder / "runs").glob(f"*__{seed}__*")) for folder in ("one", "two"))
@@ -335,6 +336,17 @@ def test_flags_that_would_change_the_run_are_refused_by_name(flag, finished, run
         run_script("qmle_continuous", f"--resume {finished} --total-timesteps 400 {flag}")
 
 
+@pytest.mark.parametrize("how", ["missing", "shorter"])
+def test_a_run_whose_logs_are_not_whole_does_not_go_on(how, finished, tmp_path, run_script):
+    run_dir = tmp_path / "run"
+    shutil.copytree(finished, run_dir)
+    log = run_dir / "episodes.csv"
+    log.unlink() if how == "missing" else log.write_text("global")
+    with pytest.raises(SystemExit, match="episodes.csv lacks what was logged before the checkpoint"):
+        run_script("qmle_continuous", f"--resume {run_dir} --total-timesteps 400")
+    assert not log.exists() if how == "missing" else log.read_text() == "global"
+
+
 def test_a_flag_that_came_after_the_checkpoint_has_its_default(finished, tmp_path, run_script):
     path = tmp_path / "checkpoint.pt"
     state = torch.load(finished / "checkpoint.pt", weights_only=True)
@@ -349,7 +361,7 @@ def test_two_hundred_random_mutations(finished, tmp_path, monkeypatch):
     script = importlib.import_module("qmle_continuous")
     path = tmp_path / "checkpoint.pt"
     original, rng = (finished / "checkpoint.pt").read_bytes(), random.Random(0)
-    shutil.copy(finished / "checkpoint.pt", path)
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(sys, "argv", ["qmle_continuous.py"])
     expected, num_refused = torch.load(path, weights_only=True), 0
     for _ in range(200):
