@@ -206,11 +206,15 @@ def test_sigusr1_writes_a_checkpoint_and_goes_on(tmp_path):
     process = start(tmp_path, f"{HARD} --total-timesteps 4200")
     wait_for(lambda: has_episodes(tmp_path), process)
     process.send_signal(signal.SIGUSR1)
-    wait_for((the_run(tmp_path) / "checkpoint.pt").exists, process, 20)
+    path = the_run(tmp_path) / "checkpoint.pt"
+    wait_for(path.exists, process, 20)
+
+    def step():
+        return json.loads(torch.load(path, weights_only=True)["loop"])["global_step"]
+
+    assert process.poll() is None and 1000 <= step() < 4200
     process.communicate(timeout=100)
-    assert process.returncode == 0 and (the_run(tmp_path) / "checkpoint.pt").exists()
-    state = torch.load(the_run(tmp_path) / "checkpoint.pt", weights_only=True)
-    assert 1000 <= json.loads(state["loop"])["global_step"] < 4200 and len(episodes(the_run(tmp_path))) == 5
+    assert process.returncode == 0 and step() == 4200 and len(episodes(the_run(tmp_path))) == 5
 
 
 @pytest.mark.slow
