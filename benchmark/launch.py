@@ -160,6 +160,7 @@ class Run:
         self.enter(entry | {"date": datetime.date.today().isoformat(), "minutes": round((time.time() - start) / 60, 1)})
 
     def check_source(self):
+        """Raises RuntimeError where the script is no longer the one that the manifest would name."""
         if (ROOT / self.words[1]).read_bytes() != self.source:
             raise RuntimeError(f"{self.words[1]} has changed since the launch; launch again")
 

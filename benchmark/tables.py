@@ -9,7 +9,6 @@ tests/test_benchmark.py fails when the README differs from what this makes.
 import csv
 import functools
 import json
-import math
 import pathlib
 import re
 import statistics
@@ -229,8 +228,8 @@ ACTION_DIMENSIONS = {
 
 def with_error(scores):
     """Mean and standard error of one number a seed."""
-    error = np.std(scores, ddof=1) / len(scores) ** 0.5 if len(scores) > 1 else math.nan
-    return f"{np.mean(scores):.0f} ({error:.0f})"
+    error = f" ({np.std(scores, ddof=1) / len(scores) ** 0.5:.0f})" if len(scores) > 1 else ""
+    return f"{np.mean(scores):.0f}{error}"
 
 
 def learning(name, folder=None):
@@ -240,7 +239,7 @@ def learning(name, folder=None):
     rows = []
     for task in sorted(data, key=ACTION_DIMENSIONS.get):
         seeds = [data[task].get(variant) for variant in variants]
-        cells = [f"{with_error(plot.final_scores(s))}, {len(s)} seeds" if s else "" for s in seeds]
+        cells = [with_error(plot.final_scores(s)) + f", {len(s)} seeds" * (len(s) > 1) if s else "" for s in seeds]
         rows.append([task, ACTION_DIMENSIONS[task], *cells])
     return markdown(["return of the last tenth, mean (s.e.)", "action dimensions", *variants], rows)
 
