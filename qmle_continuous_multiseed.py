@@ -84,7 +84,7 @@ class Args:
     num_seeds: int = 16  # S: independent agents, of the seeds seed, seed + 1, ... [ours]
     env_backend: str = "gymnasium"  # "envpool": its DM Control suite, which has a MuJoCo of its own [ours]
     num_workers: int = 0  # processes for the environments, or threads for half of them; 0: as many as pay [ours]
-    num_groups: int = 2  # 2: half of the seeds act while the environments of the others step; 1: all act at once [ours]
+    num_groups: int = 1  # 2: half of the seeds act while the environments of the others step; 1: all act at once [ours]
     total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
     learning_rate: float = 5e-4  # Adam step size of all networks [paper]
     buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
@@ -881,7 +881,7 @@ class GymnasiumEnvs:
 
     def __init__(self, args, obs_size, action_size):
         self.groups = groups_of(args.num_seeds, args.num_groups)
-        num_cores = max(len(os.sched_getaffinity(0)) - (len(self.groups) > 1), 1)  # this process works meanwhile
+        num_cores = max(len(os.sched_getaffinity(0)) - 1, 1)  # one is for this process, which works meanwhile
         num_rounds = math.ceil(args.num_seeds / num_cores)  # environments that the busiest worker has
         num_workers = min(args.num_workers or math.ceil(args.num_seeds / num_rounds), args.num_seeds)
         shapes = dict(
