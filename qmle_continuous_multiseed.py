@@ -31,6 +31,7 @@ dimension; in functions that are made for one seed the S is absent. Actions are 
 """
 
 import atexit
+import contextlib
 import copy
 import ctypes
 import dataclasses
@@ -586,6 +587,19 @@ def train_step(parameters, optimizer, memory, training_losses, args):
     return metrics
 
 
+@contextlib.contextmanager
+def uninterrupted():
+    """Ctrl-C waits meanwhile: it would reach the compilers that torch.compile starts, whose errors end the run."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # threads and processes inherit it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def set_up_torch(args, device):
     """Seed, determinism, precision and, on a CPU, the allocator of this process.
 
@@ -593,7 +607,8 @@ def set_up_torch(args, device):
     """
     if args.compile:
         try:
-            torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
+            with uninterrupted():
+                torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
         except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
             args.compile = False
             reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
@@ -647,7 +662,7 @@ class CudaGraph:
 
 def fast(args, device, function, *inputs):
     """function(*inputs) as a call without arguments: through a CUDA graph where it computes on CUDA."""
-    call = functools.partial(function, *inputs)
+    call = uninterrupted()(functools.partial(function, *inputs))  # a call may compile
     return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
 
 
@@ -695,6 +710,7 @@ def env_parts(env):
         objects.append(objects[-1].env)
     if hasattr(base, "_env"):  # dm_control, in Shimmy's adapter
         objects += [base._env, base._env.task]
+    objects = [o for o in objects if not isinstance(o, gym.wrappers.PassiveEnvChecker)]  # it looks at first steps only
     physics = getattr(objects[-2], "physics", base) if hasattr(base, "_env") else base
     structs = [getattr(s, "ptr", s) for s in (physics.model, physics.data)] if hasattr(physics, "data") else []
     return objects, structs

@@ -1,8 +1,10 @@
 """Checkpoints: a resumed run is the uninterrupted one, byte for byte, and nothing spoils a checkpoint or the logs."""
 
+import concurrent.futures
 import importlib
 import json
 import os
+import pathlib
 import pickle
 import random
 import shutil
@@ -86,6 +88,22 @@ def test_environment_goes_on_exactly_from_its_state(env_id):
     assert num_resets > 0
 
 
+@pytest.mark.parametrize("env_id", ["Pendulum-v1", "Hopper-v5", "dm_control/reacher-hard-v0"])
+@pytest.mark.parametrize("num_steps", [0, 1, 2])
+def test_environment_goes_on_from_its_first_steps(env_id, num_steps):  # where gymnasium still checks it
+    script = importlib.import_module("qmle_continuous")
+    env, other = script.make_env(env_id), script.make_env(env_id)
+    actions = np.random.default_rng(0).uniform(-1, 1, (30, *env.action_space.shape)).astype(np.float32)
+    env.reset(seed=1)
+    for action in actions[:num_steps]:
+        env.step(script.to_env_action(action, env.action_space))
+    other.reset(seed=99)
+    script.set_env_state(other, script.env_state(env))
+    for action in actions[num_steps:]:
+        one, two = (e.step(script.to_env_action(action, env.action_space)) for e in (env, other))
+        assert np.array_equal(one[0], two[0]) and one[1:4] == two[1:4]
+
+
 # ---- exact runs
 
 
@@ -162,14 +180,10 @@ def test_environment_without_exact_state_starts_a_new_episode(run_script, tmp_pa
 # ---- interruptions
 
 
-def start(folder, flags, script="qmle_continuous"):
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT / "tests")
-    }  # as in run_process: the threads decide the last digits
-    command = [sys.executable, str(ROOT / f"{script}.py"), *flags.split()]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def start(folder, flags, script="qmle_continuous", **settings):
+    settings |= dict(cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    settings |= dict(env=os.environ | {"PYTHONPATH": str(ROOT / "tests")})  # as in run_process
+    return subprocess.Popen([sys.executable, str(ROOT / f"{script}.py"), *flags.split()], **settings)
 
 
 def wait_for(condition, process, seconds=240):
@@ -228,6 +242,43 @@ def test_second_ctrl_c_ends_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert process.returncode not in (0, None)
+
+
+def blocks_ctrl_c():
+    """Whether a process that starts here would not be reached by the SIGINT of a terminal's Ctrl-C."""
+    status = subprocess.run(["cat", "/proc/self/status"], capture_output=True, text=True, check=True).stdout
+    blocked = next(line for line in status.splitlines() if line.startswith("SigBlk"))
+    return bool(int(blocked.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("script", ["qmle_continuous", "qmle_continuous_multiseed", "qmle_discrete", "dqn_discretized"])
+def test_ctrl_c_reaches_no_compiler(script):
+    script = importlib.import_module(script)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:  # torch.compile starts compilers from threads as well
+        both = script.fast(
+            script.Args(), torch.device("cpu"), lambda: (blocks_ctrl_c(), pool.submit(blocks_ctrl_c).result())
+        )
+        assert both() == (True, True)
+    assert not blocks_ctrl_c()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_while_the_script_compiles_leaves_a_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    process = start(tmp_path, "--env-id Pendulum-v1 --learning-starts 200", start_new_session=True)
+
+    def compiles():
+        names = [path.read_text().split()[1] for path in pathlib.Path("/proc").glob("[0-9]*/stat") if path.exists()]
+        return "(cc1plus)" in names and any(tmp_path.glob("runs/*/episodes.csv"))
+
+    wait_for(compiles, process)
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    output, errors = process.communicate(timeout=240)
+    assert process.returncode == 130 and "to go on: " in output, errors[-2000:]
+    assert (the_run(tmp_path) / "checkpoint.pt").exists()
 
 
 def test_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path):
