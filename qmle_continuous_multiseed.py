@@ -809,7 +809,7 @@ def read_checkpoint(run_dir):
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if damaged or state["script"] != pathlib.Path(__file__).stem:
             raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {state['script']}.py")
-        before, logs = Args(**state["args"]), json.loads(state["loop"])["logs"]
+        before, loop = Args(**state["args"]), json.loads(state["loop"])
     except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
@@ -818,7 +818,10 @@ def read_checkpoint(run_dir):
         if getattr(args, name) != old and name not in MAY_CHANGE:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
-    for name, size in logs.items():  # of many seeds in other directories too
+    if args.total_timesteps < loop["global_step"]:
+        expected = f"at least {loop['global_step']}, the step of {path}"
+        raise ValueError(f"--total-timesteps is {args.total_timesteps}, expected {expected}")
+    for name, size in loop["logs"].items():  # of many seeds in other directories too
         if not (path.parent / name).exists() or (path.parent / name).stat().st_size < size:
             raise ValueError(f"--resume {run_dir!r}: {path.parent / name} lacks what was logged before the checkpoint")
     return state, args
@@ -1081,7 +1084,7 @@ if __name__ == "__main__":
     sys.excepthook = report_error
     threading.excepthook = sys.unraisablehook = lambda hook: report_error(*hook[:3])  # TensorBoard's thread, atexit
     loop = json.loads(checkpoint["loop"]) if checkpoint else {}  # numbers of the main loop where it stopped
-    first, start_time = loop.get("num_stored", 0), time.time() - loop.get("wall_time", 0.0)
+    first, start_time = loop.get("global_step", 0), time.time() - loop.get("wall_time", 0.0)
     script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
     env_name = re.sub(r"[/:]", "_", args.env_id)
     names = loop.get("run_dirs", [f"{env_name}__{script}__{seed}__{stamp}" for seed in seeds])
@@ -1181,7 +1184,7 @@ if __name__ == "__main__":
     checkpoint, checkpoint_path = None, run_dirs[0] / "checkpoint.pt"  # None frees the file
 
     def save_checkpoint():
-        loop = dict(num_stored=num_stored, wall_time=time.time() - start_time, num_updates=num_updates)
+        loop = dict(global_step=num_stored, wall_time=time.time() - start_time, num_updates=num_updates)
         loop |= dict(run_dirs=[run_dir.resolve().name for run_dir in run_dirs], numbers=numbers.tolist())
         loop |= dict(last_returns=last_returns, rngs=[rng.bit_generator.state for rng in rngs])
         logs = [file.name for file in (*episodes_csvs, *eval_csvs)]

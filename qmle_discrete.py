@@ -777,7 +777,7 @@ def read_checkpoint(run_dir):
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if damaged or state["script"] != pathlib.Path(__file__).stem:
             raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {state['script']}.py")
-        before, logs = Args(**state["args"]), json.loads(state["loop"])["logs"]
+        before, loop = Args(**state["args"]), json.loads(state["loop"])
     except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
@@ -786,7 +786,10 @@ def read_checkpoint(run_dir):
         if getattr(args, name) != old and name not in MAY_CHANGE:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
-    for name, size in logs.items():  # of many seeds in other directories too
+    if args.total_timesteps < loop["global_step"]:
+        expected = f"at least {loop['global_step']}, the step of {path}"
+        raise ValueError(f"--total-timesteps is {args.total_timesteps}, expected {expected}")
+    for name, size in loop["logs"].items():  # of many seeds in other directories too
         if not (path.parent / name).exists() or (path.parent / name).stat().st_size < size:
             raise ValueError(f"--resume {run_dir!r}: {path.parent / name} lacks what was logged before the checkpoint")
     return state, args

@@ -391,6 +391,11 @@ def test_flags_that_would_change_the_run_are_refused_by_name(flag, finished, run
         run_script("qmle_continuous", f"--resume {finished} --total-timesteps 400 {flag}")
 
 
+def test_a_run_does_not_end_before_its_checkpoint(finished, run_script):
+    with pytest.raises(SystemExit, match="error: --total-timesteps is 299, expected at least 300, the step of .*.pt"):
+        run_script("qmle_continuous", f"--resume {finished} --total-timesteps 299")
+
+
 @pytest.mark.parametrize("how", ["missing", "shorter"])
 def test_a_run_whose_logs_are_not_whole_does_not_go_on(how, finished, tmp_path, run_script):
     run_dir = tmp_path / "run"
