@@ -436,11 +436,12 @@ def train_step(q_network, target_network, optimizer, memory, args):
 
 @contextlib.contextmanager
 def uninterrupted():
-    """Ctrl-C waits meanwhile: it would reach the compilers that torch.compile starts, whose errors end the run."""
+    """Keeps signals from processes that start meanwhile: a compiler that Ctrl-C ends would end the run as well."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # threads and processes inherit it
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # what this thread starts inherits it
     try:
         yield
     finally:
@@ -539,6 +540,7 @@ def make_policy(q_network, args):
 # What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
 MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
               "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
+CHECKPOINT_FORMAT = 2  # to be raised whenever a checkpoint holds something else
 EXACT_ENVS = ("shimmy.dm_control", "gymnasium.envs.classic_control", "gymnasium.envs.mujoco")
 
 
@@ -647,8 +649,9 @@ def read_checkpoint(run_dir):
     try:
         damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        if damaged or state["script"] != pathlib.Path(__file__).stem:
-            raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {state['script']}.py")
+        origin = f"{state['script']}.py, format {state['format']}"
+        if damaged or origin != f"{pathlib.Path(__file__).stem}.py, format {CHECKPOINT_FORMAT}":
+            raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {origin}")
         before, loop = Args(**state["args"]), json.loads(state["loop"])
     except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
@@ -828,7 +831,8 @@ if __name__ == "__main__":
         state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
         state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "env": env_state(env)}
         state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
-        state |= {"script": script, "args": dataclasses.asdict(args), "loop": json.dumps(loop)}
+        state |= {"script": script, "format": CHECKPOINT_FORMAT}
+        state |= {"args": dataclasses.asdict(args), "loop": json.dumps(loop)}
         write_checkpoint(checkpoint_path, state)
 
     every = 0.5 if sys.stderr.isatty() else 30

@@ -25,8 +25,8 @@
 #              adopted together if that is better than the default by the same interval (at 95%).
 #
 #   usage: benchmark/open_details.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/open_details/<task>/<variant>/seed_K.csv, manifest.json, open_details.png; about four minutes
-# a run on one H100 with 16 cores. The table: python benchmark/tables.py open_details
+# Results: benchmark/results/open_details/<task>/<variant>/seed_K.csv, manifest.json, open_details.png; four to
+# thirteen minutes a run on one H100 with 16 cores. The table: python benchmark/tables.py open_details
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/double_softmax.py qmle_continuous_multiseed.py runs/patched/qmle_continuous_multiseed.py
