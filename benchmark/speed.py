@@ -15,6 +15,7 @@ Parts of it:
             dog-walk (A = 38)
     memory  bytes of the replay memory
     precision  (with --model) what choosing in bfloat16 costs in Q, for a model.pt of qmle_continuous.py
+    discrete  (only on request) the scripts of Figure 10 on its tasks: steps per second and peak memory
     seeds   (only on request) qmle_continuous_multiseed.py: steps per second together against the number of seeds, what
             of a step is acting, update, environments and host, and GPU memory; --backends envpool for EnvPool's
     checkpoint  (only on request) seconds and size of a checkpoint
@@ -82,17 +83,29 @@ def dm_control_speed(env_id, num_steps=3000):
     return num_steps / (time.perf_counter() - start)
 
 
-def loop_speed(script, env_id, num_steps, flags):
-    """Steps per second of a training run from the end of its second episode on: it compiles before."""
+TELL_MEMORY = """import resource, runpy, sys
+import torch
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+print("memory", torch.cuda.max_memory_allocated(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def training_run(script, env_id, num_steps, flags):
+    """Steps per second of a training run from the end of its second episode on: it compiles before. Then the most bytes
+    that it took on the GPU and, on Linux, in the machine's memory.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, str(script), "--env-id", env_id, "--total-timesteps", str(num_steps), *flags]
+        command = [sys.executable, "-c", TELL_MEMORY, str(script), "--env-id", env_id]
+        command += ["--total-timesteps", str(num_steps), *flags]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"error: {' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         (path,) = pathlib.Path(folder).glob("runs/*/episodes.csv")
         rows = list(csv.DictReader(path.open()))
     steps, times = (np.array([float(row[name]) for row in rows]) for name in ("global_step", "wall_time"))
-    return (steps[-1] - steps[1]) / (times[-1] - times[1])
+    memory = next(line for line in done.stdout.splitlines() if line.startswith("memory ")).split()[1:]
+    return (steps[-1] - steps[1]) / (times[-1] - times[1]), *map(int, memory)
 
 
 def measure_loop(args, record):
@@ -107,11 +120,21 @@ def measure_loop(args, record):
             if slow and repetition >= 2:
                 continue
             before = dm_control_speed(args.env_id)
-            speed = loop_speed(script, args.env_id, 4000 if slow else args.total_timesteps, flags)
+            speed, *_ = training_run(script, args.env_id, 4000 if slow else args.total_timesteps, flags)
             alone = (before + dm_control_speed(args.env_id)) / 2
             record("loop", "training", name, speed, "steps/s")
             record("loop", f"dm_control alone, around {name}", "", alone, "steps/s")
             record("loop", "share of dm_control alone", name, speed / alone, "")
+
+
+def measure_discrete(args, record):
+    runs = [("qmle_discrete.py", task) for task in ("finger-spin", "walker-walk", "dog-walk")]
+    for script, task in [*runs, ("dqn_discretized.py", "finger-spin"), ("dqn_discretized.py", "walker-walk")]:
+        flags = ["--no-enumerate"] if script.startswith("qmle") else []
+        speed, gpu, host = training_run(ROOT / script, f"dm_control/{task}-v0", args.total_timesteps, flags)
+        record("discrete", "training", f"{script} {task}", speed, "steps/s")
+        record("discrete", "peak GPU memory", f"{script} {task}", gpu / 1e9, "GB")
+        record("discrete", "peak resident memory", f"{script} {task}", host / 1e9, "GB")
 
 
 # ---- what the loop consists of
@@ -426,6 +449,7 @@ PARTS = {
     "memory": measure_memory,
     "resident": measure_resident,
     "seeds": measure_seeds,
+    "discrete": measure_discrete,
     "checkpoint": measure_checkpoint,
 }
 

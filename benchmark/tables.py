@@ -173,6 +173,19 @@ def seeds():
     return markdown([*header, "acting, us", "update, us", "host, us", "one update alone", "GPU memory"], rows)
 
 
+def discrete():
+    """What the scripts of Figure 10 cost on one H100, its rivals beside each other."""
+    data, _ = speed_data("cuda")
+    rows = []
+    for task in ("finger-spin", "walker-walk", "dog-walk"):
+        for script in ("qmle_discrete.py", "dqn_discretized.py"):
+            whats = ("training", "peak GPU memory", "peak resident memory")
+            cells = [data.get(("discrete", what, f"{script} {task}")) for what in whats]
+            if all(cells):
+                rows.append([task, f"`{script}`", f"{cells[0]:,.0f}", *(f"{cell:.2f} GB" for cell in cells[1:])])
+    return markdown(["task", "script", "steps per second", "most GPU memory", "most memory of the machine"], rows)
+
+
 # ---- figures and settings
 
 
@@ -320,7 +333,7 @@ def open_details(folder=RESULTS / "open_details"):
     return markdown([*header, "difference of area to the default, 99.3% interval", "verdict"], table)
 
 
-MADE_HERE = (first_run, cartpole, finger_spin, loop, parts, cost, seeds, figures, figure_3, open_details)
+MADE_HERE = (first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete, figures, figure_3, open_details)
 TABLES = {function.__name__: function for function in MADE_HERE}
 TABLES |= {name: functools.partial(learning, name) for name in ("figure_8", "figure_9", "figure_10", "figure_12")}
 
