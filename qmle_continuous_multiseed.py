@@ -836,23 +836,16 @@ def groups_of(num_seeds):
     return [slice(0, half), slice(half, num_seeds)][:num_seeds]
 
 
-def precise_sleep():
-    """On Linux, from here on a short time.sleep of this thread ends about 20 microseconds late at most, not 70."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(29, 1)  # PR_SET_TIMERSLACK, ns
-
-
 def wait_until(ready, check):
-    """Polls until ready() is true, with pauses of a twentieth of the time waited so far; in long waits check() as well.
-
-    The pauses leave the core to others; they make a wait a twentieth and some 20 microseconds longer at most.
-    """
+    """Polls until ready() is true: for 5 ms with its core offered to others between, then with pauses and check()."""
     start = time.perf_counter()
     while not ready():
         waited = time.perf_counter() - start
-        if waited > 0.5:
+        if waited < 0.005:
+            os.sched_yield()
+        else:
             check()
-        time.sleep(min(max(waited / 20, 1e-6), 0.02))
+            time.sleep(min(waited / 20, 0.02))
 
 
 TELL_STATE, TAKE_STATE = -2, -3  # what a worker may be told in place of a seed to reset with; -1 is to step
@@ -863,7 +856,6 @@ def run_worker(args, number, members, arrays, connection, parent):
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(name, signal.SIG_IGN)  # signals are for the parent; when that is gone, a worker ends
     np.seterr(over="ignore")  # the parent checks what arrives
-    precise_sleep()
 
     def check_parent():
         if os.getppid() != parent:
@@ -932,7 +924,6 @@ class GymnasiumEnvs:
         ]
         for worker in self.workers:
             worker.start()
-        precise_sleep()
         atexit.register(self.close)
 
     def start(self, group, actions=0.0):

@@ -18,6 +18,8 @@ Parts of it:
     discrete  (only on request) the scripts of Figure 10 on its tasks: steps per second and peak memory
     seeds   (only on request) qmle_continuous_multiseed.py: steps per second together against the number of seeds, what
             of a step is acting, update, environments and host, and GPU memory; --backends envpool for EnvPool's
+    waits   (only on request) the environments of qmle_continuous_multiseed.py for 8 seeds, a learner beside them that
+            takes 0.2 ms for each group: steps per second of one run, and of three at a time on the same cores
     checkpoint  (only on request) seconds and size of a checkpoint
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
@@ -427,6 +429,43 @@ def measure_seeds(args, record):
                 record("seeds", name, f"{backend} S={num_seeds}", value, unit)
 
 
+def envs_alone(script, env_id, num_seeds=8, seconds=5.0, learner=2e-4):
+    """Steps the environments with random actions, as the loop does, and prints how many steps they took per second."""
+    module = load(script)
+    args = module.Args(env_id=env_id, num_seeds=num_seeds, num_workers=4)
+    env = module.make_env(env_id)
+    sizes = env.observation_space.shape[0], env.action_space.shape[0]
+    envs, rng, num_steps = module.GymnasiumEnvs(args, *sizes), np.random.default_rng(0), 0
+    envs.reset(np.arange(num_seeds))
+    for group, rows in enumerate(envs.groups):
+        envs.start(group, rng.uniform(-1, 1, (rows.stop - rows.start, sizes[1])))
+    start = time.perf_counter() + 1.0
+    while (now := time.perf_counter()) < start + seconds:
+        num_steps += num_seeds * (now > start)
+        for group, rows in enumerate(envs.groups):
+            envs.wait(group)
+            busy_until = time.perf_counter() + learner
+            while time.perf_counter() < busy_until:
+                pass
+            envs.start(group, rng.uniform(-1, 1, (rows.stop - rows.start, sizes[1])))
+    print(f"envs_alone {num_steps / seconds}", flush=True)
+
+
+def measure_waits(args, record):
+    scripts = {"now": str(ROOT / "qmle_continuous_multiseed.py")} | ({"against": args.against} if args.against else {})
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; speed.envs_alone("
+    for num_runs in (1, 3):
+        found = {name: [] for name in scripts}
+        for _ in range(args.repetitions):
+            for name, script in scripts.items():
+                command = [sys.executable, "-c", f"{code}{script!r}, {args.env_id!r})"]
+                runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(num_runs)]
+                lines = [run.communicate()[0].split("envs_alone ")[-1] for run in runs]
+                found[name].append(sum(map(float, lines)))
+        for name, values in found.items():
+            record("waits", f"{num_runs} at a time, together", name, statistics.median(values), "steps/s")
+
+
 # ---- tables
 
 
@@ -450,6 +489,7 @@ PARTS = {
     "resident": measure_resident,
     "seeds": measure_seeds,
     "discrete": measure_discrete,
+    "waits": measure_waits,
     "checkpoint": measure_checkpoint,
 }
 
@@ -462,7 +502,7 @@ if __name__ == "__main__":
     parser.add_argument("--script", default="qmle_continuous.py")
     parser.add_argument("--total-timesteps", type=int, default=12_000 if torch.cuda.is_available() else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--against", help="path of another version of the script, run with --against-flags")
+    parser.add_argument("--against", help="path of another version of the script; --against-flags are for loop")
     parser.add_argument("--against-flags", default="", help="in one string, with a blank first: ' --no-cudagraphs'")
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="for seeds")
     parser.add_argument("--backends", nargs="+", default=["gymnasium"], help="for seeds")

@@ -339,22 +339,24 @@ def test_equivalent_to_plain_runs_on_a_cheap_task(run_script):
     assert abs(difference) + margin < 0.1 * there.mean()
 
 
-@pytest.mark.parametrize("seconds", [1e-4, 1e-3, 0.4, 3.0])
-def test_waiting_takes_few_polls_and_ends_soon(seconds, monkeypatch):
-    clock, polls, checks = [100.0], [], []
+@pytest.mark.parametrize("seconds", [1e-4, 4e-3, 0.4, 3.0])
+def test_a_short_wait_ends_at_once_and_a_long_one_leaves_the_core_alone(seconds, monkeypatch):
+    clock, pauses, checks = [100.0], [], []
 
     def sleep(pause):
-        clock[0] += pause + 2e-5  # as late as Linux is
+        pauses.append(pause)
+        clock[0] += pause + 7e-5  # as late as Linux is
 
-    def ready():
-        polls.append(clock[0])
-        return clock[0] >= 100 + seconds
+    def sched_yield():
+        clock[0] += 1e-6
 
     monkeypatch.setattr(script.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(script.time, "sleep", sleep)
-    script.wait_until(ready, lambda: checks.append(clock[0]))
-    assert seconds <= clock[0] - 100 <= 1.05 * seconds + 5e-5 and len(polls) < 300
-    assert all(check > 100.5 for check in checks) and bool(checks) == (seconds > 0.5)
+    monkeypatch.setattr(script.os, "sched_yield", sched_yield)
+    script.wait_until(lambda: clock[0] >= 100 + seconds, lambda: checks.append(clock[0]))
+    assert seconds <= clock[0] - 100 <= 1.05 * seconds + 7e-5 + 2e-6
+    assert bool(pauses) == bool(checks) == (seconds > 5e-3) and len(pauses) < 300
+    assert sum(pauses) > 0.9 * (seconds - 5e-3)
 
 
 # ---- EnvPool
