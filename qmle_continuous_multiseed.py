@@ -831,9 +831,12 @@ def read_checkpoint(run_dir):
 
 
 def groups_of(num_seeds):
-    """The seeds in two groups, slices: while the environments of one take a step, this process sees to the other."""
-    half = math.ceil(num_seeds / 2)
-    return [slice(0, half), slice(half, num_seeds)][:num_seeds]
+    """The seeds in two groups, slices: while the environments of one take a step, this process sees to the other.
+
+    On a single core nothing happens meanwhile, so all are one group.
+    """
+    half = math.ceil(num_seeds / 2) if len(os.sched_getaffinity(0)) > 1 else num_seeds
+    return [slice(0, half), slice(half, num_seeds)][: math.ceil(num_seeds / half)]
 
 
 def wait_until(ready, check):

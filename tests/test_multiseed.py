@@ -339,6 +339,15 @@ def test_equivalent_to_plain_runs_on_a_cheap_task(run_script):
     assert abs(difference) + margin < 0.1 * there.mean()
 
 
+@pytest.mark.parametrize(
+    "cores, num_seeds, groups",
+    [(2, 1, [(0, 1)]), (2, 5, [(0, 3), (3, 5)]), (16, 16, [(0, 8), (8, 16)]), (1, 1, [(0, 1)]), (1, 5, [(0, 5)])],
+)
+def test_seeds_act_in_two_groups_where_there_is_a_core_for_it(cores, num_seeds, groups, monkeypatch):
+    monkeypatch.setattr(script.os, "sched_getaffinity", lambda pid: set(range(cores)))
+    assert [(rows.start, rows.stop) for rows in script.groups_of(num_seeds)] == groups
+
+
 @pytest.mark.parametrize("seconds", [1e-4, 4e-3, 0.4, 3.0])
 def test_a_short_wait_ends_at_once_and_a_long_one_leaves_the_core_alone(seconds, monkeypatch):
     clock, pauses, checks = [100.0], [], []
