@@ -410,11 +410,29 @@ def timed_run(script, flags, first_step=1500):
     print("timed_run " + json.dumps(result), flush=True)
 
 
+def independent_speed(env_id):
+    """Steps per second of dm_control alone together, in one process for each core, none waiting for another."""
+    num_processes = len(os.sched_getaffinity(0))
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
+    code += f"print('ready', flush=True); input(); print(speed.dm_control_speed({env_id!r}, 10_000))"
+    flags = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    processes = [subprocess.Popen([sys.executable, "-c", code], **flags) for _ in range(num_processes)]
+    for process in processes:
+        while process.stdout.readline() not in ("ready\n", ""):
+            pass
+    for process in processes:  # all at once
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return sum(float(process.communicate()[0].split()[-1]) for process in processes)
+
+
 def measure_seeds(args, record):
     script = ROOT / "qmle_continuous_multiseed.py"
     steps = 6000 if torch.cuda.is_available() else 2000
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
     for backend in args.backends:
+        if backend == "gymnasium":
+            record("seeds", "dm_control alone, a process on each core", "", independent_speed(args.env_id), "steps/s")
         for num_seeds in args.num_seeds:
             flags = ["--env-id", args.env_id, "--num-seeds", str(num_seeds), "--total-timesteps", str(steps)]
             flags += ["--env-backend", backend, *args.flags.split()]
