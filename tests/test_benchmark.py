@@ -329,3 +329,19 @@ def test_references_name_their_sources():
     assert len(rows) > 50 and all(
         row["source"] and float(row["steps"]) > 0 and float(row["score"]) >= 0 for row in rows
     )
+
+
+# ---- speed
+
+
+def test_speed_of_many_seeds_accounts_for_the_whole_step(tmp_path):
+    flags = " --no-compile --num-target-samples 2 --num-greedy-samples 2 --learning-starts 1400"
+    command = [sys.executable, str(BENCHMARK / "speed.py"), "seeds", "--num-seeds", "2", "--flags", flags]
+    done = subprocess.run([*command, "--out", str(tmp_path / "speed.csv")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "speed.csv").open()))
+    found = {row["what"]: float(row["value"]) for row in rows}
+    parts = [found[name] for name in ("environments", "acting", "update", "host")]
+    assert min(parts) > 0 and sum(parts) == pytest.approx(2e6 / found["together"], rel=1e-3)
+    assert 0 < found["together"] < found["dm_control alone, a process on each core"]
+    assert json.loads((tmp_path / "speed.json").read_text())["seeds"]["command"][1] == "seeds"
