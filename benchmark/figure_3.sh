@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Figure 3: QMLE on 18 tasks of the DM Control Suite, five seeds each, a million steps; at the end ten greedy episodes.
+# Figure 3: QMLE on 18 tasks of the DM Control Suite, five seeds each, a million steps (dog-walk half of that: its physics
+# take 15 times as long as those of cheetah-run); at the end ten greedy episodes.
 # At least ten minutes a task on one H100 with 16 cores, by the speeds in the README; dog and humanoid take longer.
 # The 18 tasks are our choice: the paper does not name its own.
 #   usage: benchmark/figure_3.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
@@ -7,23 +8,23 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py figure_3 "$@" <<'END'
-cartpole-swingup         qmle  python qmle_continuous_multiseed.py --env-id dm_control/cartpole-swingup-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-cartpole-swingup_sparse  qmle  python qmle_continuous_multiseed.py --env-id dm_control/cartpole-swingup_sparse-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-pendulum-swingup         qmle  python qmle_continuous_multiseed.py --env-id dm_control/pendulum-swingup-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-reacher-hard             qmle  python qmle_continuous_multiseed.py --env-id dm_control/reacher-hard-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-ball_in_cup-catch        qmle  python qmle_continuous_multiseed.py --env-id dm_control/ball_in_cup-catch-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-finger-spin              qmle  python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-finger-turn_easy         qmle  python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_easy-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-finger-turn_hard         qmle  python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-hopper-stand             qmle  python qmle_continuous_multiseed.py --env-id dm_control/hopper-stand-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-hopper-hop               qmle  python qmle_continuous_multiseed.py --env-id dm_control/hopper-hop-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-fish-swim                qmle  python qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-cheetah-run              qmle  python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-walker-stand             qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-stand-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-walker-walk              qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-walker-run               qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-run-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-quadruped-walk           qmle  python qmle_continuous_multiseed.py --env-id dm_control/quadruped-walk-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-humanoid-stand           qmle  python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
-dog-walk                 qmle  python qmle_continuous_multiseed.py --env-id dm_control/dog-walk-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000
+cartpole-swingup         qmle  python qmle_continuous_multiseed.py --env-id dm_control/cartpole-swingup-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+cartpole-swingup_sparse  qmle  python qmle_continuous_multiseed.py --env-id dm_control/cartpole-swingup_sparse-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+pendulum-swingup         qmle  python qmle_continuous_multiseed.py --env-id dm_control/pendulum-swingup-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+reacher-hard             qmle  python qmle_continuous_multiseed.py --env-id dm_control/reacher-hard-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+ball_in_cup-catch        qmle  python qmle_continuous_multiseed.py --env-id dm_control/ball_in_cup-catch-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+finger-spin              qmle  python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+finger-turn_easy         qmle  python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_easy-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+finger-turn_hard         qmle  python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+hopper-stand             qmle  python qmle_continuous_multiseed.py --env-id dm_control/hopper-stand-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+hopper-hop               qmle  python qmle_continuous_multiseed.py --env-id dm_control/hopper-hop-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+fish-swim                qmle  python qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+cheetah-run              qmle  python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+walker-stand             qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-stand-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+walker-walk              qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+walker-run               qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-run-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+quadruped-walk           qmle  python qmle_continuous_multiseed.py --env-id dm_control/quadruped-walk-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+humanoid-stand           qmle  python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
+dog-walk                 qmle  python qmle_continuous_multiseed.py --env-id dm_control/dog-walk-v0 --num-seeds 5 --total-timesteps 500000 --eval-frequency 500000 --save-model
 END
 python benchmark/plot.py figure_3 "$@"
