@@ -84,7 +84,8 @@ class Args:
     seed: int = 1  # the first seed: of its networks, its exploration and its environment [ours]
     num_seeds: int = 16  # S: independent agents, of the seeds seed, seed + 1, ... [ours]
     env_backend: str = "gymnasium"  # "envpool": its DM Control suite, which has a MuJoCo of its own [ours]
-    num_workers: int = 0  # processes for the environments, or threads for half of them; 0: as many as pay [ours]
+    num_groups: int = 0  # groups of seeds that take turns; 0: 2, or 1 on a single core [ours]
+    num_workers: int = 0  # processes for the environments, or threads for each group; 0: as many as pay [ours]
     total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
     learning_rate: float = 5e-4  # Adam step size of all networks [paper]
     buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
@@ -127,7 +128,7 @@ def sample_ratios(args):
 def check_args(args):
     """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
     limits = dict(
-        seed=(0, 2**31), num_seeds=(1, 10**4), num_workers=(0, 10**4),
+        seed=(0, 2**31), num_seeds=(1, 10**4), num_groups=(0, 10**4), num_workers=(0, 10**4),
         total_timesteps=(1, 10**12), learning_rate=(1e-12, 1.0), buffer_size=(1, 10**12),
         gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
         target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_target_samples=(1, 10**7),
@@ -830,25 +831,26 @@ def read_checkpoint(run_dir):
     return state, args
 
 
-def groups_of(num_seeds):
-    """The seeds in two groups, slices: while the environments of one take a step, this process sees to the other.
-
-    On a single core nothing happens meanwhile, so all are one group.
-    """
-    half = math.ceil(num_seeds / 2) if len(os.sched_getaffinity(0)) > 1 else num_seeds
-    return [slice(0, half), slice(half, num_seeds)][: math.ceil(num_seeds / half)]
+def groups_of(args):
+    """The seeds in groups, slices: while the environments of one take a step, this process sees to the others."""
+    size = math.ceil(args.num_seeds / args.num_groups)
+    return [slice(start, min(start + size, args.num_seeds)) for start in range(0, args.num_seeds, size)]
 
 
 def wait_until(ready, check):
-    """Polls until ready() is true: for 5 ms with its core offered to others between, then with pauses and check()."""
+    """Polls until ready() is true; in long waits check() as well.
+
+    For 5 ms, in which a step or an update is over, it does no more than offer its core to others; then it sleeps.
+    """
     start = time.perf_counter()
     while not ready():
         waited = time.perf_counter() - start
         if waited < 0.005:
             os.sched_yield()
-        else:
+            continue
+        if waited > 0.5:
             check()
-            time.sleep(min(waited / 20, 0.02))
+        time.sleep(min(waited / 20, 0.02))
 
 
 TELL_STATE, TAKE_STATE = -2, -3  # what a worker may be told in place of a seed to reset with; -1 is to step
@@ -864,7 +866,7 @@ def run_worker(args, number, members, arrays, connection, parent):
         if os.getppid() != parent:
             os._exit(0)
 
-    envs, groups = [make_env(args.env_id) for _ in members], groups_of(args.num_seeds)
+    envs, groups = [make_env(args.env_id) for _ in members], groups_of(args)
     turn = 0
     while True:
         turn += 1
@@ -899,7 +901,7 @@ class GymnasiumEnvs:
     """
 
     def __init__(self, args, obs_size, action_size):
-        self.groups = groups_of(args.num_seeds)
+        self.groups = groups_of(args)
         num_cores = max(len(os.sched_getaffinity(0)) - (len(self.groups) > 1), 1)  # this process works meanwhile
         num_rounds = math.ceil(args.num_seeds / num_cores)  # environments that the busiest worker has
         num_workers = min(args.num_workers or math.ceil(args.num_seeds / num_rounds), args.num_seeds)
@@ -988,7 +990,7 @@ class EnvPoolEnvs:
         self.name = "".join(word[:1].upper() + word[1:] for word in words) + "-v1"  # walker-walk is WalkerWalk-v1
         if not args.env_id.startswith("dm_control/") or self.name not in envpool.list_all_envs():
             raise ValueError(f"--env-id is {args.env_id!r}, expected a dm_control/ id that EnvPool has ({self.name})")
-        self.pools, self.make, self.groups = [], envpool.make, groups_of(args.num_seeds)
+        self.pools, self.make, self.groups = [], envpool.make, groups_of(args)
         self.num_workers = args.num_workers
         space = make_env(args.env_id).action_space
         self.spaces = [gym.vector.utils.batch_space(space, rows.stop - rows.start) for rows in self.groups]
@@ -1057,6 +1059,7 @@ if __name__ == "__main__":
     try:
         checkpoint, args = read_checkpoint(args.resume) if args.resume is not None else ({}, args)
         check_args(args)
+        args.num_groups = args.num_groups or (2 if len(os.sched_getaffinity(0)) > 1 else 1)  # a checkpoint keeps it
         env = make_env(args.env_id)
         obs_size, action_size = math.prod(env.observation_space.shape), math.prod(env.action_space.shape)
         env.close()
@@ -1294,7 +1297,7 @@ if __name__ == "__main__":
     for k, (seed, run_dir) in enumerate(zip(seeds, run_dirs, strict=True)):
         writers[k].close()
         if args.save_model:  # in the form that qmle_continuous.py --evaluate-only reads
-            own = ("num_seeds", "env_backend", "num_workers")
+            own = ("num_seeds", "env_backend", "num_groups", "num_workers")
             flags = {name: value for name, value in dataclasses.asdict(args).items() if name not in own}
             model = {"q_network": {name: value[k].detach().clone() for name, value in online.items()}}
             model |= {"obs_size": obs_size, "action_size": action_size, "args": flags | {"seed": int(seed)}}

@@ -40,7 +40,7 @@ def plot_seeds(rows):
     """Steps per second together, and what one step of all seeds consists of, against the number of seeds."""
     values = {}  # of (backend, what): number of seeds -> values
     for part, what, variant, value, _ in rows:
-        if part == "seeds":
+        if part == "seeds" and " S=" in variant:
             backend, num_seeds = variant.split(" S=")
             values.setdefault((backend, what), {}).setdefault(int(num_seeds), []).append(float(value))
     values = {key: {n: statistics.median(v) for n, v in sorted(points.items())} for key, points in values.items()}

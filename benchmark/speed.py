@@ -4,6 +4,7 @@
     python benchmark/speed.py loop --repetitions 5
     python benchmark/speed.py parts cost memory --script qmle_continuous.py
     python benchmark/speed.py loop --against ../old/qmle_continuous.py      another version of the script, in turns
+                                                                            (waits takes several)
 
 Parts of it:
     loop    environment steps per second of the whole training loop (the script, started as a user starts it), read from
@@ -17,9 +18,10 @@ Parts of it:
     precision  (with --model) what choosing in bfloat16 costs in Q, for a model.pt of qmle_continuous.py
     discrete  (only on request) the scripts of Figure 10 on its tasks: steps per second and peak memory
     seeds   (only on request) qmle_continuous_multiseed.py: steps per second together against the number of seeds, what
-            of a step is acting, update, environments and host, and GPU memory; --backends envpool for EnvPool's
+            of a step is acting, update, environments and host, and GPU memory; --backends envpool for EnvPool's; and
+            what dm_control alone does in a process on each core
     waits   (only on request) the environments of qmle_continuous_multiseed.py for 8 seeds, a learner beside them that
-            takes 0.2 ms for each group: steps per second of one run, and of three at a time on the same cores
+            takes 0.05 ms for each: steps per second of one run, and of three at a time on the same cores
     checkpoint  (only on request) seconds and size of a checkpoint
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
@@ -115,7 +117,7 @@ def measure_loop(args, record):
     if not torch.cuda.is_available():
         variants["fast, float32"] = (args.script, ["--no-mixed-precision"])
     if args.against:
-        variants["against"] = (pathlib.Path(args.against).resolve(), args.against_flags.split())
+        variants["against"] = (pathlib.Path(args.against[0]).resolve(), args.against_flags.split())
     for repetition in range(args.repetitions):
         for name, (script, flags) in variants.items():
             slow = torch.cuda.is_available() and name != "fast"  # there it takes long and varies little
@@ -410,20 +412,46 @@ def timed_run(script, flags, first_step=1500):
     print("timed_run " + json.dumps(result), flush=True)
 
 
-def independent_speed(env_id):
-    """Steps per second of dm_control alone together, in one process for each core, none waiting for another."""
-    num_processes = len(os.sched_getaffinity(0))
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
-    code += f"print('ready', flush=True); input(); print(speed.dm_control_speed({env_id!r}, 10_000))"
+def wait_for_the_others():
+    """In a process of run_together: goes on once all of them have come so far."""
+    print("ready", flush=True)
+    input()
+
+
+def run_together(call, num_processes):
+    """The sum of the last numbers that processes print, each of which runs a call of this file's functions."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; speed.{call}"
     flags = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     processes = [subprocess.Popen([sys.executable, "-c", code], **flags) for _ in range(num_processes)]
-    for process in processes:
-        while process.stdout.readline() not in ("ready\n", ""):
-            pass
-    for process in processes:  # all at once
-        process.stdin.write("\n")
-        process.stdin.flush()
-    return sum(float(process.communicate()[0].split()[-1]) for process in processes)
+    try:
+        for process in processes:
+            while (line := process.stdout.readline()) != "ready\n":
+                if not line:
+                    sys.exit(f"error: {call} ended with {process.wait()} before it was ready")
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        numbers = [float(process.communicate()[0].split()[-1]) for process in processes]
+        if any(process.returncode for process in processes):
+            sys.exit(f"error: {call} ended with {max(process.returncode for process in processes)}")
+        return sum(numbers)
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def dm_control_alone(env_id, seconds=3.0):
+    """Prints steps per second of dm_control with uniform actions; in run_together."""
+    domain, task = env_id.removeprefix("dm_control/").removesuffix("-v0").split("-")
+    env = suite.load(domain, task, task_kwargs={"random": 0})
+    spec, rng, num_steps = env.action_spec(), np.random.default_rng(0), 0
+    env.reset()
+    wait_for_the_others()
+    start = time.perf_counter()
+    while time.perf_counter() < start + seconds:
+        env.step(rng.uniform(spec.minimum, spec.maximum))
+        num_steps += 1
+    print(num_steps / seconds, flush=True)
 
 
 def measure_seeds(args, record):
@@ -432,7 +460,8 @@ def measure_seeds(args, record):
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
     for backend in args.backends:
         if backend == "gymnasium":
-            record("seeds", "dm_control alone, a process on each core", "", independent_speed(args.env_id), "steps/s")
+            alone = run_together(f"dm_control_alone({args.env_id!r})", len(os.sched_getaffinity(0)))
+            record("seeds", "dm_control alone, a process on each core", "", alone, "steps/s")
         for num_seeds in args.num_seeds:
             flags = ["--env-id", args.env_id, "--num-seeds", str(num_seeds), "--total-timesteps", str(steps)]
             flags += ["--env-backend", backend, *args.flags.split()]
@@ -447,41 +476,41 @@ def measure_seeds(args, record):
                 record("seeds", name, f"{backend} S={num_seeds}", value, unit)
 
 
-def envs_alone(script, env_id, num_seeds=8, seconds=5.0, learner=2e-4):
-    """Steps the environments with random actions, as the loop does, and prints how many steps they took per second."""
+def envs_alone(script, env_id, num_seeds=8, seconds=5.0, learner=5e-5):
+    """Steps the environments with random actions as the loop does, and prints steps per second; in run_together."""
     module = load(script)
     args = module.Args(env_id=env_id, num_seeds=num_seeds, num_workers=4)
+    if hasattr(args, "num_groups"):
+        args.num_groups = min(len(os.sched_getaffinity(0)), 2)  # as the script does
     env = module.make_env(env_id)
     sizes = env.observation_space.shape[0], env.action_space.shape[0]
     envs, rng, num_steps = module.GymnasiumEnvs(args, *sizes), np.random.default_rng(0), 0
     envs.reset(np.arange(num_seeds))
     for group, rows in enumerate(envs.groups):
         envs.start(group, rng.uniform(-1, 1, (rows.stop - rows.start, sizes[1])))
-    start = time.perf_counter() + 1.0
-    while (now := time.perf_counter()) < start + seconds:
-        num_steps += num_seeds * (now > start)
+    wait_for_the_others()
+    start = time.perf_counter()
+    while time.perf_counter() < start + seconds:
+        num_steps += num_seeds
         for group, rows in enumerate(envs.groups):
             envs.wait(group)
-            busy_until = time.perf_counter() + learner
+            busy_until = time.perf_counter() + learner * (rows.stop - rows.start)
             while time.perf_counter() < busy_until:
                 pass
             envs.start(group, rng.uniform(-1, 1, (rows.stop - rows.start, sizes[1])))
-    print(f"envs_alone {num_steps / seconds}", flush=True)
+    print(num_steps / seconds, flush=True)
 
 
 def measure_waits(args, record):
-    scripts = {"now": str(ROOT / "qmle_continuous_multiseed.py")} | ({"against": args.against} if args.against else {})
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; speed.envs_alone("
+    scripts = {"now": str(ROOT / "qmle_continuous_multiseed.py")}
+    scripts |= {pathlib.Path(path).stem: str(pathlib.Path(path).resolve()) for path in args.against or []}
     for num_runs in (1, 3):
         found = {name: [] for name in scripts}
         for _ in range(args.repetitions):
             for name, script in scripts.items():
-                command = [sys.executable, "-c", f"{code}{script!r}, {args.env_id!r})"]
-                runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(num_runs)]
-                lines = [run.communicate()[0].split("envs_alone ")[-1] for run in runs]
-                found[name].append(sum(map(float, lines)))
+                found[name].append(run_together(f"envs_alone({script!r}, {args.env_id!r})", num_runs))
         for name, values in found.items():
-            record("waits", f"{num_runs} at a time, together", name, statistics.median(values), "steps/s")
+            record("waits", f"{num_runs} at a time", name, statistics.median(values), "steps/s")
 
 
 # ---- tables
@@ -520,7 +549,9 @@ if __name__ == "__main__":
     parser.add_argument("--script", default="qmle_continuous.py")
     parser.add_argument("--total-timesteps", type=int, default=12_000 if torch.cuda.is_available() else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--against", help="path of another version of the script; --against-flags are for loop")
+    parser.add_argument(
+        "--against", nargs="+", help="path of another version of the script; --against-flags are for loop"
+    )
     parser.add_argument("--against-flags", default="", help="in one string, with a blank first: ' --no-cudagraphs'")
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="for seeds")
     parser.add_argument("--backends", nargs="+", default=["gymnasium"], help="for seeds")

@@ -334,14 +334,38 @@ def test_references_name_their_sources():
 # ---- speed
 
 
-def test_speed_of_many_seeds_accounts_for_the_whole_step(tmp_path):
+def test_plot_of_seeds_leaves_out_what_is_no_number_of_seeds():
+    rows = list(csv.reader((BENCHMARK / "results" / "speed" / "cuda.csv").open()))[1:]
+    plot_seeds = importlib.import_module("plot_speed").plot_seeds
+    figures = [
+        plot_seeds(rows),
+        plot_seeds([*rows, ["seeds", "dm_control alone, a process on each core", "", "1", ""]]),
+    ]
+    (numbers, speeds), others = (figure.axes[0].lines[0].get_data() for figure in figures)
+    assert (list(numbers), list(speeds)) == tuple(map(list, others)) and len(numbers) == 6 and min(speeds) > 1000
+
+
+@pytest.mark.slow
+def test_speed_measures_seeds_and_waits_and_its_plot_takes_what_it_writes(tmp_path):
     flags = " --no-compile --num-target-samples 2 --num-greedy-samples 2 --learning-starts 1400"
-    command = [sys.executable, str(BENCHMARK / "speed.py"), "seeds", "--num-seeds", "2", "--flags", flags]
-    done = subprocess.run([*command, "--out", str(tmp_path / "speed.csv")], capture_output=True, text=True)
+    command = [sys.executable, str(BENCHMARK / "speed.py"), "seeds", "waits", "--num-seeds", "2", "--repetitions", "1"]
+    (tmp_path / "other.py").write_text((ROOT / "qmle_continuous_multiseed.py").read_text())
+    command += ["--flags", flags, "--out", str(tmp_path / "speed.csv"), "--against", str(tmp_path / "other.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader((tmp_path / "speed.csv").open()))
-    found = {row["what"]: float(row["value"]) for row in rows}
-    parts = [found[name] for name in ("environments", "acting", "update", "host")]
-    assert min(parts) > 0 and sum(parts) == pytest.approx(2e6 / found["together"], rel=1e-3)
-    assert 0 < found["together"] < found["dm_control alone, a process on each core"]
+    rows = list(csv.reader((tmp_path / "speed.csv").open()))[1:]
+    found = {(part, what, variant): float(value) for part, what, variant, value, _ in rows}
+    names = ("together", "environments", "acting", "update", "host", "one update alone", "one acting group alone")
+    expected = {("seeds", name, "gymnasium S=2") for name in names}
+    expected |= {("seeds", "dm_control alone, a process on each core", "")}
+    expected |= {("waits", f"{n} at a time", name) for n in (1, 3) for name in ("now", "other")}
+    assert expected <= set(found) and min(found.values()) > 0
     assert json.loads((tmp_path / "speed.json").read_text())["seeds"]["command"][1] == "seeds"
+    figure = importlib.import_module("plot_speed").plot_seeds(rows)
+    assert figure.axes[0].lines[0].get_ydata() == [found["seeds", "together", "gymnasium S=2"]]
+
+
+def test_speed_says_which_of_its_processes_failed(tmp_path):
+    command = [sys.executable, str(BENCHMARK / "speed.py"), "waits", "--env-id", "dm_control/walker-fly-v0"]
+    done = subprocess.run([*command, "--out", str(tmp_path / "speed.csv")], capture_output=True, text=True)
+    assert done.returncode == 1 and "error: envs_alone(" in done.stderr and "ended with 1" in done.stderr

@@ -18,14 +18,16 @@ from conftest import ROOT, read_scalars, run_process
 
 S, OBS, A = 3, 5, 2
 SMALL = (
-    "--num-seeds 3 --num-workers 2 --batch-size 32 --buffer-size 5000 --num-target-samples 10 --num-greedy-samples 50"
+    "--num-seeds 3 --num-groups 2 --num-workers 2 --batch-size 32 --buffer-size 5000 --num-target-samples 10"
+    " --num-greedy-samples 50"
 )
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA"))]
 
 
 def make_args(device="cpu", **flags):
-    sizes = dict(buffer_size=100, batch_size=16, num_target_samples=20, num_seeds=S, cuda=device == "cuda")
-    return script.Args(**(sizes | dict(compile=False, mixed_precision=False) | flags))
+    sizes = dict(buffer_size=100, batch_size=16, num_target_samples=20, num_seeds=S, num_groups=2)
+    sizes |= dict(cuda=device == "cuda", compile=False, mixed_precision=False)
+    return script.Args(**(sizes | flags))
 
 
 def plain_args(args):
@@ -40,7 +42,7 @@ def fill(memory, num, first=0, seeds=S):
         draw = np.stack([rng.uniform(-1, 1, 2 * OBS + A) for rng in rngs]).astype(np.float32)
         obs, next_obs, actions = np.split(draw, [OBS, 2 * OBS], axis=1)
         fields = (obs, actions, draw[:, 0] * i % 7, next_obs, np.full(seeds, i % 5 == 0))
-        for rows in script.groups_of(seeds):
+        for rows in script.groups_of(make_args(num_seeds=seeds)):
             memory.add(rows, *(field[rows] for field in fields))
 
 
@@ -340,32 +342,59 @@ def test_equivalent_to_plain_runs_on_a_cheap_task(run_script):
 
 
 @pytest.mark.parametrize(
-    "cores, num_seeds, groups",
-    [(2, 1, [(0, 1)]), (2, 5, [(0, 3), (3, 5)]), (16, 16, [(0, 8), (8, 16)]), (1, 1, [(0, 1)]), (1, 5, [(0, 5)])],
+    "num_groups, num_seeds, groups",
+    [
+        (2, 1, [(0, 1)]),
+        (2, 5, [(0, 3), (3, 5)]),
+        (2, 16, [(0, 8), (8, 16)]),
+        (1, 5, [(0, 5)]),
+        (9, 2, [(0, 1), (1, 2)]),
+    ],
 )
-def test_seeds_act_in_two_groups_where_there_is_a_core_for_it(cores, num_seeds, groups, monkeypatch):
-    monkeypatch.setattr(script.os, "sched_getaffinity", lambda pid: set(range(cores)))
-    assert [(rows.start, rows.stop) for rows in script.groups_of(num_seeds)] == groups
+def test_groups_hold_each_seed_once(num_groups, num_seeds, groups):
+    args = make_args(num_groups=num_groups, num_seeds=num_seeds)
+    assert [(rows.start, rows.stop) for rows in script.groups_of(args)] == groups
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_the_number_of_groups_decides_on_the_numbers_and_config_json_has_it(tmp_path):
+    flags = f"{SMALL} --env-id toy_envs:Reach-v0 --total-timesteps 200 --learning-starts 40 --no-compile --save-model"
+    flags = flags.replace("--num-groups 2", "")
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    groups, weights = [], []
+    for cores, more in ((f"{first}", ""), (f"{first},{second}", ""), (f"{first},{second}", "--num-groups 1")):
+        folder = tmp_path / f"run {len(groups)}"
+        folder.mkdir()
+        command = ["taskset", "-c", cores, sys.executable, str(ROOT / "qmle_continuous_multiseed.py"), *flags.split()]
+        environment = os.environ | {"PYTHONPATH": str(ROOT / "tests"), "OMP_NUM_THREADS": "1"}
+        subprocess.run([*command, *more.split()], cwd=folder, env=environment, check=True, capture_output=True)
+        run_dir = sorted(folder.glob("runs/*"))[-1]
+        groups.append(json.loads((run_dir / "config.json").read_text())["args"]["num_groups"])
+        weights.append(torch.load(run_dir / "model.pt", weights_only=True)["q_network"]["joint_output.weight"])
+    assert groups == [1, 2, 1]
+    assert weights[0].equal(weights[2]) and not weights[0].equal(weights[1])
 
 
 @pytest.mark.parametrize("seconds", [1e-4, 4e-3, 0.4, 3.0])
-def test_a_short_wait_ends_at_once_and_a_long_one_leaves_the_core_alone(seconds, monkeypatch):
-    clock, pauses, checks = [100.0], [], []
+def test_a_short_wait_only_yields_and_a_long_one_sleeps(seconds, monkeypatch):
+    clock, yields, pauses, checks = [100.0], [], [], []
+
+    def ready():
+        clock[0] += 1e-6
+        assert clock[0] < 110, "it does not end"
+        return clock[0] >= 100 + seconds
 
     def sleep(pause):
         pauses.append(pause)
         clock[0] += pause + 7e-5  # as late as Linux is
 
-    def sched_yield():
-        clock[0] += 1e-6
-
     monkeypatch.setattr(script.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(script.time, "sleep", sleep)
-    monkeypatch.setattr(script.os, "sched_yield", sched_yield)
-    script.wait_until(lambda: clock[0] >= 100 + seconds, lambda: checks.append(clock[0]))
-    assert seconds <= clock[0] - 100 <= 1.05 * seconds + 7e-5 + 2e-6
-    assert bool(pauses) == bool(checks) == (seconds > 5e-3) and len(pauses) < 300
-    assert sum(pauses) > 0.9 * (seconds - 5e-3)
+    monkeypatch.setattr(script.os, "sched_yield", lambda: yields.append(clock[0]))
+    script.wait_until(ready, lambda: checks.append(clock[0]))
+    assert seconds <= clock[0] - 100 <= 1.05 * seconds + 1e-4
+    assert len(yields) == pytest.approx(min(seconds, 5e-3) / 1e-6, rel=0.05)
+    assert bool(pauses) == (seconds > 5e-3) and len(pauses) < 300 and bool(checks) == (seconds > 0.5)
 
 
 # ---- EnvPool
