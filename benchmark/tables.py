@@ -173,6 +173,18 @@ def seeds():
     return markdown([*header, "acting, us", "update, us", "host, us", "one update alone", "GPU memory"], rows)
 
 
+def waits():
+    """Versions of the many seeds' script, by commit."""
+    data, manifests = speed_data("cpu")
+    names = {"now": manifests["waits"]["commit"], "before-635a5e4": "before 635a5e4"}
+    variants = [variant for part, what, variant in data if (part, what) == ("waits", "1 at a time")]
+    rows = []
+    for variant in variants:
+        values = [data["waits", f"{n} at a time", variant] for n in (1, 3)]
+        rows.append([names.get(variant, variant), *(f"{value:,.0f}" for value in values)])
+    return markdown(["version", "steps per second, one run", "three runs at a time, together"], rows)
+
+
 def discrete():
     """What the scripts of Figure 10 cost on one H100, its rivals beside each other."""
     data, _ = speed_data("cuda")
@@ -333,7 +345,20 @@ def open_details(folder=RESULTS / "open_details"):
     return markdown([*header, "difference of area to the default, 99.3% interval", "verdict"], table)
 
 
-MADE_HERE = (first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete, figures, figure_3, open_details)
+MADE_HERE = (
+    first_run,
+    cartpole,
+    finger_spin,
+    loop,
+    parts,
+    cost,
+    seeds,
+    waits,
+    discrete,
+    figures,
+    figure_3,
+    open_details,
+)
 TABLES = {function.__name__: function for function in MADE_HERE}
 TABLES |= {name: functools.partial(learning, name) for name in ("figure_8", "figure_9", "figure_10", "figure_12")}
 

@@ -319,6 +319,14 @@ def test_committed_results_are_whole(name):
     assert found <= files, "results that no run of the script claims"
 
 
+def test_table_of_deviations_repeats_the_table_of_open_details():
+    readme = (ROOT / "README.md").read_text()
+    (deviations,) = re.findall(r"^\| point \| paper \|.*?\n\n", readme, re.M | re.S)
+    number = r"[+-]\d+\.\d"
+    found = re.findall(rf"\| ({number} \({number} to {number}\)) \|", tables.open_details())
+    assert len(found) == 7 and all(difference in deviations for difference in found)
+
+
 def test_committed_results_are_small():
     sizes = [path.stat().st_size for path in (ROOT / "benchmark" / "results").rglob("*") if path.is_file()]
     assert sum(sizes) < 20e6 and max(sizes) < 5e6
