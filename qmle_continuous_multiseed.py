@@ -990,7 +990,7 @@ class EnvPoolEnvs:
         self.name = "".join(word[:1].upper() + word[1:] for word in words) + "-v1"  # walker-walk is WalkerWalk-v1
         if not args.env_id.startswith("dm_control/") or self.name not in envpool.list_all_envs():
             raise ValueError(f"--env-id is {args.env_id!r}, expected a dm_control/ id that EnvPool has ({self.name})")
-        self.pools, self.make, self.groups = [], envpool.make, groups_of(args)
+        self.pools, self.numbers, self.make, self.groups = [], [], envpool.make, groups_of(args)
         self.num_workers = args.num_workers
         space = make_env(args.env_id).action_space
         self.spaces = [gym.vector.utils.batch_space(space, rows.stop - rows.start) for rows in self.groups]
@@ -999,9 +999,14 @@ class EnvPoolEnvs:
             (3, args.num_seeds), np.float32
         )  # the suite only truncates
 
-    def _flat(self, obs):
-        parts = [obs[key] for key in sorted(obs)]  # the order of gymnasium's Dict
-        return np.concatenate([np.reshape(part, (len(part), -1)) for part in parts], axis=1)
+    def _receive(self, group):
+        """What a pool sends: observations (R, obs_size), rewards and whether an episode is over (R,).
+
+        EnvPool's methods without an underscore do the same, with names and infos that take most of their time.
+        """
+        found = dict(zip(self.keys, self.pools[group]._recv(), strict=True))
+        parts = [found[key].reshape(len(found[key]), -1) for key in self.obs_keys]
+        return np.concatenate(parts, axis=1), found["reward"], found["trunc"]
 
     def reset(self, seeds):
         self.close()
@@ -1010,18 +1015,24 @@ class EnvPoolEnvs:
             own = [int(seed) for seed in seeds[rows]]
             flags = dict(num_envs=len(own), seed=own, num_threads=min(num_threads, len(own)))
             self.pools.append(self.make(self.name, env_type="gymnasium", **flags))
-            self.obs[rows] = self._flat(self.pools[-1].reset()[0])
+            self.numbers.append(np.arange(len(own), dtype=np.int32))
+            self.keys = self.pools[-1]._state_keys
+            self.obs_keys = sorted(key for key in self.keys if key.startswith("obs:"))  # the order of gymnasium's Dict
+            self.pools[-1]._reset(self.numbers[-1])
+            self.obs[rows] = self._receive(len(self.pools) - 1)[0]
 
     def start(self, group, actions):
-        self.pools[group].send(to_env_action(actions, self.spaces[group]))
+        numbers = self.numbers[group]  # of the environments, and of the players
+        self.pools[group]._send([numbers, numbers, to_env_action(actions, self.spaces[group])])
 
     def wait(self, group):
         rows = self.groups[group]
-        obs, self.rewards[rows], _, self.ended[rows], _ = self.pools[group].recv()
-        self.obs[rows] = self.next_obs[rows] = self._flat(obs)
-        numbers = np.flatnonzero(self.ended[rows])
-        if len(numbers):
-            self.obs[rows][numbers] = self._flat(self.pools[group].reset(numbers)[0])
+        self.next_obs[rows], self.rewards[rows], self.ended[rows] = self._receive(group)
+        self.obs[rows] = self.next_obs[rows]
+        ended = self.numbers[group][self.ended[rows] > 0]
+        if len(ended):
+            self.pools[group]._reset(ended)
+            self.obs[rows][ended] = self._receive(group)[0]
 
     def states(self):
         return ["null"] * len(self.obs)
@@ -1029,7 +1040,7 @@ class EnvPoolEnvs:
     def close(self):
         for pool in self.pools:
             pool.close()
-        self.pools = []
+        self.pools, self.numbers = [], []
 
 
 def evaluate(envs, policies, args, seeds, device):
