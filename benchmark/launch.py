@@ -172,12 +172,13 @@ class Run:
             write_whole(self.results / "manifest.json", json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
 
     def take_from_other_figures(self):
-        """Copies the results of the same command and version of the script, where another figure has all of them."""
+        """Copies the results of the same command, where another figure has all of them, under the rules of is_done."""
+        wanted = {name: value for name, value in self.identity().items() if not self.keep_old or name != "script_blob"}
         for path in sorted(self.results.parent.glob("figure_*/manifest.json")):
             for key, entry in read_manifest(path.parent).items():
                 task, variant, _ = key.split("/")
                 sources = [path.parent / task / variant / own.name for own in self.paths()]
-                same = task == self.task and path.parent != self.results and self.identity().items() <= entry.items()
+                same = task == self.task and path.parent != self.results and wanted.items() <= entry.items()
                 if not same or not all(source.exists() for source in sources):
                     continue
                 for source, own in zip(sources, self.paths(), strict=True):

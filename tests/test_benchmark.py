@@ -132,6 +132,16 @@ def test_results_of_the_same_command_for_another_figure_are_taken(tmp_path):
     assert manifest == {"t/two/seeds 1 to 2": entry | {"taken_from": "figure_8/t/amortized/seeds 1 to 2"}}
     assert second.is_done(manifest)
 
+    older = launch.Run("u", "four", words, tmp_path / "figure_9", tmp_path)
+    for seed in (1, 2):
+        path = tmp_path / "figure_8" / "u" / "amortized" / f"seed_{seed}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("of another version")
+    launch.Run("u", "amortized", words, tmp_path / "figure_8", tmp_path).enter(entry | {"script_blob": "0"})
+    assert not older.take_from_other_figures()
+    older.keep_old = True
+    assert older.take_from_other_figures() and older.is_done(launch.read_manifest(older.results))
+
 
 LINES = ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.sh", "a b python pg_bandit.py --seed=3"]
 
