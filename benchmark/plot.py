@@ -147,9 +147,8 @@ def draw_curves(results, name):
     counts = sorted({len(seeds) for task in data.values() for seeds in task.values()})
     number = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     kind = "interquartile mean" if counts[0] >= 8 else "mean"
-    title = (
-        f"mean of {number} seeds, one s.e.; right edge: {kind} of the last tenth, 95% interval; hollow: greedy policy"
-    )
+    title = f"mean of {number} seeds, one s.e.; right edge: {kind} of the last tenth, 95% interval"
+    title += "; hollow: greedy policy" * any(results.glob("*/*/seed_*_eval.csv"))
     figure.legend(handles=handles, title=title, title_fontsize=7, fontsize=8, ncols=min(len(variants), 4),
                   loc="outside upper center", frameon=False)  # fmt: skip
     figure.supxlabel("environment steps", fontsize=8)

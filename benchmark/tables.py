@@ -258,15 +258,17 @@ def with_error(scores):
 
 
 def learning(name, folder=None):
-    """A row for each task of a figure, by action dimensions, with the end of each variant's curve."""
+    """A row for each task of a figure, by action dimensions, with the end and the mean of each variant's curve."""
     data = plot.read(folder or RESULTS / name)
     variants = list(dict.fromkeys(run.split("/")[1] for run in expected_runs(name)))
     rows = []
     for task in sorted(data, key=ACTION_DIMENSIONS.get):
         seeds = [data[task].get(variant) for variant in variants]
-        cells = [with_error(plot.final_scores(s)) + f", {len(s)} seeds" * (len(s) > 1) if s else "" for s in seeds]
-        rows.append([task, ACTION_DIMENSIONS[task], *cells])
-    return markdown(["return of the last tenth, mean (s.e.)", "action dimensions", *variants], rows)
+        cells = ["; ".join(with_error(plot.final_scores(s, share)) for share in (0.1, 1)) if s else "" for s in seeds]
+        counts = sorted({len(s) for s in seeds if s})
+        rows.append([task, ACTION_DIMENSIONS[task], "; ".join(map(str, counts)), *cells])
+    header = "mean return (s.e.) of the last tenth; of the whole run"
+    return markdown([header, "action dimensions", "seeds", *variants], rows)
 
 
 def figure_3(folder=RESULTS / "figure_3"):

@@ -278,7 +278,9 @@ def test_tables_of_the_figures(tmp_path):
     assert longest.split(" | ")[8] == "13.0 at 0.5M, 3 seeds"  # where there is no score at a million
     assert whole.startswith("| walker-walk | 6 | 3 | 200 (58) | 200 (58) | 30 (3) |")
     fake_results(tmp_path / "10", "walker-walk", "dqn", [7], 100)  # one seed has no error
-    assert tables.learning("figure_10", tmp_path / "10").splitlines()[2] == "| walker-walk | 6 |  | 7 |  |  |"
+    fake_results(tmp_path / "10", "walker-walk", "qmle", [8, 12], 100)
+    (line,) = tables.learning("figure_10", tmp_path / "10").splitlines()[2:]
+    assert line == "| walker-walk | 6 | 1; 2 | 10 (2); 10 (2) | 7; 7 |  |  |"
 
 
 def test_plot_draws_a_panel_for_each_task(tmp_path):
