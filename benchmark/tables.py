@@ -186,16 +186,20 @@ def waits():
 
 
 def discrete():
-    """What the scripts of Figure 10 cost on one H100, its rivals beside each other."""
-    data, _ = speed_data("cuda")
+    """What the scripts of Figure 10 cost, its rivals beside each other."""
     rows = []
-    for task in ("finger-spin", "walker-walk", "dog-walk"):
-        for script in ("qmle_discrete.py", "dqn_discretized.py"):
-            whats = ("training", "peak GPU memory", "peak resident memory")
-            cells = [data.get(("discrete", what, f"{script} {task}")) for what in whats]
-            if all(cells):
-                rows.append([task, f"`{script}`", f"{cells[0]:,.0f}", *(f"{cell:.2f} GB" for cell in cells[1:])])
-    return markdown(["task", "script", "steps per second", "most GPU memory", "most memory of the machine"], rows)
+    for kind in MACHINES:
+        data, manifests = speed_data(kind)
+        for task in ("finger-spin", "walker-walk", "dog-walk"):
+            for script in ("qmle_discrete.py", "dqn_discretized.py"):
+                whats = ("training", "peak GPU memory", "peak resident memory")
+                cells = [data.get(("discrete", what, f"{script} {task}")) for what in whats]
+                if None not in cells:
+                    memory = [f"{cell:.2f} GB" if cell else "" for cell in cells[1:]]
+                    where = f"{plot_machine(kind)}, {manifests['discrete']['commit']}"
+                    rows.append([where, task, f"`{script}`", f"{cells[0]:,.0f}", *memory])
+    header = ["machine, commit", "task", "script", "steps per second", "most GPU memory", "most memory of the machine"]
+    return markdown(header, rows)
 
 
 # ---- figures and settings
@@ -238,7 +242,7 @@ def figures():
     for what, name, script, missing in FIGURES:
         command = f"`benchmark/{name}.sh`" if name else ""
         done, expected = runs_done(name) if name else (0, 0)
-        missing = missing or ("" if done == expected else "to be run")
+        missing = missing or ("nothing" if done == expected else "to be run")
         rows.append([what, script, command, f"{done} of {expected}" if name else "", missing])
     return markdown(["figure", "produced by", "command", "runs with data here", "what is missing, and why"], rows)
 

@@ -302,8 +302,6 @@ def test_tables_of_the_readme_are_those_of_the_data():
     text = (ROOT / "README.md").read_text()
     assert tables.fill(text) == text, "the data have changed: python benchmark/tables.py"
     without_data = {name for name in tables.TABLES if name in FIGURES and not tables.runs_done(name)[0]}
-    if not any(part == "discrete" for part, *_ in tables.speed_data("cuda")[0]):
-        without_data.add("discrete")
     assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(tables.TABLES) - without_data
     with pytest.raises(ValueError, match="nothing"):
         tables.fill("<!-- table: nothing -->\n<!-- end -->")
