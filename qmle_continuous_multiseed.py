@@ -61,7 +61,6 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
 
 import gymnasium as gym
-import mujoco
 import numpy as np
 import psutil
 import shimmy
@@ -353,6 +352,13 @@ class ReplayMemory:
         self.priorities.flatten(1).scatter_(1, indices, self.max_priority.expand_as(indices))
         self._sum_blocks(indices // self.block_size)
         self.position.add_(self.arrived.shape[1]).remainder_(self.capacity)
+
+    def last_actions(self, seed, num):
+        """The actions (num, A) of the last num transitions of a seed, its place among the S given, stored or staged."""
+        first = self.num_staged - num  # from here on in staged; what is below zero lies that far back in rows
+        indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
+        last = np.concatenate([self.rows[seed, indices].cpu(), self.staged[seed, max(first, 0) : self.num_staged]])
+        return np.split(last, np.cumsum(self.sizes), axis=1)[2]
 
     def sample(self, batch_size):
         """Draws rows with replacement: indices (S, B) and importance weights (S, B), at most 1 over a seed's memory."""
@@ -701,78 +707,12 @@ def on_host(function, parameters, input_sizes, output_size, args):
 # What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
 MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
               "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
-CHECKPOINT_FORMAT = 2  # to be raised whenever a checkpoint holds something else
-EXACT_ENVS = ("shimmy.dm_control", "gymnasium.envs.classic_control", "gymnasium.envs.mujoco")
+CHECKPOINT_FORMAT = 3  # to be raised whenever a checkpoint holds something else
 
 
-def env_parts(env):
-    """What holds the state of an environment: objects with simple attributes, and MuJoCo's model and data if any."""
-    objects, base = [env], env.unwrapped
-    while objects[-1] is not base:
-        objects.append(objects[-1].env)
-    if hasattr(base, "_env"):  # dm_control, in Shimmy's adapter
-        objects += [base._env, base._env.task]
-    objects = [o for o in objects if not isinstance(o, gym.wrappers.PassiveEnvChecker)]  # it looks at first steps only
-    physics = getattr(objects[-2], "physics", base) if hasattr(base, "_env") else base
-    structs = [getattr(s, "ptr", s) for s in (physics.model, physics.data)] if hasattr(physics, "data") else []
-    return objects, structs
-
-
-def mujoco_arrays(struct):
-    """The arrays of MuJoCo's model or data by name, but for large ones that no task changes."""
-    names = [name for name in dir(struct) if not name.startswith(("_", "mesh", "tex", "skin", "bvh", "names"))]
-    arrays = {name: getattr(struct, name) for name in names}
-    return {name: a for name, a in arrays.items() if isinstance(a, np.ndarray) and a.flags.writeable}
-
-
-def env_state(env):
-    """The state of an environment in the middle of an episode, as JSON; null where this does not know how to get it.
-
-    Some tasks of dm_control write their targets into MuJoCo's model, so that belongs to it.
-    """
-
-    def plain(value):
-        if isinstance(value, np.random.RandomState):
-            return {"random": value.get_state(legacy=False)}
-        if isinstance(value, np.random.Generator):
-            return {"random": value.bit_generator.state}
-        if isinstance(value, (tuple, np.generic, np.ndarray)):
-            return {"array": np.asarray(value).tolist(), "dtype": np.asarray(value).dtype.str}
-        return value
-
-    if not type(env.unwrapped).__module__.startswith(EXACT_ENVS):
-        return "null"
-    kinds = (bool, int, float, type(None), tuple, np.generic, np.ndarray, np.random.RandomState, np.random.Generator)
-    objects, structs = env_parts(env)
-    attributes = [{k: plain(v) for k, v in vars(o).items() if isinstance(v, kinds) and k[:3] != "_ez"} for o in objects]
-    integration = np.zeros(mujoco.mj_stateSize(structs[0], mujoco.mjtState.mjSTATE_INTEGRATION) if structs else 0)
-    if structs:
-        mujoco.mj_getState(*structs, integration, mujoco.mjtState.mjSTATE_INTEGRATION)
-    arrays = [mujoco_arrays(struct) for struct in structs]
-    return json.dumps([attributes, integration, arrays], default=np.ndarray.tolist)
-
-
-def set_env_state(env, state):
-    """Puts an environment of the same id into a state that env_state gave."""
-    (objects, structs), (attributes, integration, arrays) = env_parts(env), json.loads(state)
-    for owner, saved in zip(objects, attributes, strict=True):
-        for name, value in saved.items():
-            if isinstance(value, dict) and "random" in value:
-                generator = getattr(owner, name)
-                if isinstance(generator, np.random.RandomState):
-                    generator.set_state(value["random"])
-                else:
-                    generator.bit_generator.state = value["random"]
-            else:
-                setattr(owner, name, np.array(value["array"], value["dtype"])[()] if isinstance(value, dict) else value)
-    for struct, saved in zip(structs, arrays, strict=True):  # the model, then the data
-        if struct is structs[-1]:
-            mujoco.mj_setState(*structs, np.array(integration), mujoco.mjtState.mjSTATE_INTEGRATION)
-            if hasattr(env.unwrapped, "_env"):
-                mujoco.mj_step1(*structs)  # the part of its next step that dm_control has already done
-        for name, array in mujoco_arrays(struct).items():
-            if name in saved and array.shape == np.shape(saved[name]):  # contacts have as many rows as there are
-                array[...] = saved[name]
+def episode_seed(seed, episode):
+    """The seed that an episode of a run is reset with: with it and its actions it can be played again."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
 
 
 def write_checkpoint(path, state):
@@ -853,10 +793,10 @@ def wait_until(ready, check):
         time.sleep(min(waited / 20, 0.02))
 
 
-TELL_STATE, TAKE_STATE = -2, -3  # what a worker may be told in place of a seed to reset with; -1 is to step
+STEP, REST = -1, -2  # what a worker may be told to do with an environment, instead of the number of an episode to start
 
 
-def run_worker(args, number, members, arrays, connection, parent):
+def run_worker(args, number, members, arrays, parent):
     """A worker process: steps its environments, those of the seeds number members. The groups take turns."""
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(name, signal.SIG_IGN)  # signals are for the parent; when that is gone, a worker ends
@@ -867,28 +807,25 @@ def run_worker(args, number, members, arrays, connection, parent):
             os._exit(0)
 
     envs, groups = [make_env(args.env_id) for _ in members], groups_of(args)
-    turn = 0
+    episodes, turn = {}, 0
     while True:
         turn += 1
         wait_until(lambda: arrays["turn"][0] >= turn, check_parent)  # noqa: B023
         rows = groups[(turn - 1) % len(groups)]
         for env, k in zip(envs, members, strict=True):
-            if not rows.start <= k < rows.stop:
+            if not rows.start <= k < rows.stop or arrays["order"][k] == REST:
                 continue
-            if arrays["reset"][k] >= 0:
-                arrays["obs"][k] = env.reset(seed=int(arrays["reset"][k]))[0]
-                continue
-            if arrays["reset"][k] == TELL_STATE:
-                connection.send(env_state(env))
-                continue
-            if arrays["reset"][k] == TAKE_STATE:
-                set_env_state(env, connection.recv())
-                continue
-            action = to_env_action(arrays["actions"][k], env.action_space)
-            obs, arrays["rewards"][k], arrays["terminated"][k], truncated, _ = env.step(action)
-            arrays["next_obs"][k] = obs
-            arrays["ended"][k] = arrays["terminated"][k] or truncated
-            arrays["obs"][k] = env.reset()[0] if arrays["ended"][k] else obs
+            if arrays["order"][k] == STEP:
+                action = to_env_action(arrays["actions"][k], env.action_space)
+                obs, arrays["rewards"][k], arrays["terminated"][k], truncated, _ = env.step(action)
+                arrays["next_obs"][k] = arrays["obs"][k] = obs
+                arrays["ended"][k] = arrays["terminated"][k] or truncated
+                if not arrays["ended"][k]:
+                    continue
+                episodes[k] += 1
+            else:
+                episodes[k] = arrays["order"][k]
+            arrays["obs"][k] = env.reset(seed=episode_seed(arrays["seeds"][k], episodes[k]))[0]
         arrays["done"][number] = turn
 
 
@@ -896,7 +833,7 @@ class GymnasiumEnvs:
     """One environment per seed, in worker processes that share arrays with this one.
 
     start(group, actions) lets the environments of a group take a step with actions (R, A), wait(group) waits for it;
-    the groups take turns. Then, and after reset(seeds), obs (S, obs_size) is what to act on next; next_obs, rewards,
+    the groups take turns. Then, and after reset, obs (S, obs_size) is what to act on next; next_obs, rewards,
     terminated and ended (S, ...) tell of the step, next_obs before an environment that ended was reset.
     """
 
@@ -907,12 +844,12 @@ class GymnasiumEnvs:
         num_workers = min(args.num_workers or math.ceil(args.num_seeds / num_rounds), args.num_seeds)
         shapes = dict(
             obs=(args.num_seeds, obs_size), next_obs=(args.num_seeds, obs_size), actions=(args.num_seeds, action_size),
-            rewards=(args.num_seeds,), terminated=(args.num_seeds,), ended=(args.num_seeds,), reset=(args.num_seeds,),
-            turn=(1,), done=(num_workers,),
+            rewards=(args.num_seeds,), terminated=(args.num_seeds,), ended=(args.num_seeds,), seeds=(args.num_seeds,),
+            order=(args.num_seeds,), turn=(1,), done=(num_workers,),
         )  # fmt: skip
         arrays = {}
         for name, shape in shapes.items():
-            code = "q" if name in ("reset", "turn", "done") else "f"
+            code = "q" if name in ("seeds", "order", "turn", "done") else "f"
             memory = multiprocessing.RawArray(code, math.prod(shape))
             arrays[name] = np.frombuffer(memory, np.int64 if code == "q" else np.float32).reshape(shape)
         self.arrays, self.first_seed = arrays, args.seed
@@ -920,11 +857,9 @@ class GymnasiumEnvs:
         self.obs, self.next_obs, self.rewards = arrays["obs"], arrays["next_obs"], arrays["rewards"]
         self.terminated, self.ended = arrays["terminated"], arrays["ended"]
         self.members = [range(args.num_seeds)[i::num_workers] for i in range(num_workers)]
-        pipes = [multiprocessing.Pipe() for _ in self.members]
-        self.connections = [pipe[0] for pipe in pipes]
         context = multiprocessing.get_context("fork")  # before this process uses CUDA; the workers use none
         self.workers = [
-            context.Process(target=run_worker, args=(args, i, members, arrays, pipes[i][1], os.getpid()))
+            context.Process(target=run_worker, args=(args, i, members, arrays, os.getpid()))
             for i, members in enumerate(self.members)
         ]
         for worker in self.workers:
@@ -946,30 +881,24 @@ class GymnasiumEnvs:
                 which = ", ".join(str(self.first_seed + k) for k in members)
                 sys.exit(f"error: the worker process of seed {which} ended with {worker.exitcode}; the logs stay")
 
-    def reset(self, seeds):
-        self.arrays["reset"][:] = seeds
+    def reset(self, seeds, episodes):
+        """Starts an episode of each environment, given by its seed and its number; REST leaves one as it is."""
+        self.arrays["seeds"][:], self.arrays["order"][:] = seeds, episodes
         for group in range(len(self.groups)):
             self.start(group)
         self.wait(group)
-        self.arrays["reset"][:] = -1
+        self.arrays["order"][:] = STEP
 
-    def states(self, new=None):
-        """What env_state says of each environment; where new ones are given, the environments get those first."""
-        told = {}
-        self.arrays["reset"][:] = TELL_STATE if new is None else TAKE_STATE
-        for group, rows in enumerate(self.groups):
-            self.start(group)
-            for connection, members in zip(self.connections, self.members, strict=True):
-                for k in range(rows.start, rows.stop):
-                    if k in members and new is not None:
-                        connection.send(new[k])
-                    elif k in members:
-                        while not connection.poll(1):
-                            self._check_workers()
-                        told[k] = connection.recv()
-            self.wait(group)
-        self.arrays["reset"][:] = -1
-        return [told[k] for k in sorted(told)]
+    def replay(self, actions):
+        """Steps each environment with all of its own actions (L, A), of which each may have another number."""
+        most = max(map(len, actions))
+        padded = np.stack([np.pad(own, ((0, most - len(own)), (0, 0))) for own in actions])  # (S, most, A)
+        for i in range(most):
+            for group, rows in enumerate(self.groups):
+                self.arrays["order"][rows] = [STEP if i < len(own) else REST for own in actions[rows]]
+                self.start(group, padded[rows, i])
+                self.wait(group)
+        self.arrays["order"][:] = STEP
 
     def close(self):
         for worker in self.workers:
@@ -1008,8 +937,10 @@ class EnvPoolEnvs:
         parts = [found[key].reshape(len(found[key]), -1) for key in self.obs_keys]
         return np.concatenate(parts, axis=1), found["reward"], found["trunc"]
 
-    def reset(self, seeds):
+    def reset(self, seeds, episodes):
+        """Starts new episodes in new pools, whose seeds follow from the seeds and the numbers of the episodes."""
         self.close()
+        seeds = np.array([episode_seed(seed, episode) for seed, episode in np.broadcast(seeds, episodes)])
         num_threads = self.num_workers or max(len(os.sched_getaffinity(0)) - 1, 1)  # one is for this process
         for rows in self.groups:
             own = [int(seed) for seed in seeds[rows]]
@@ -1034,8 +965,8 @@ class EnvPoolEnvs:
             self.pools[group]._reset(ended)
             self.obs[rows][ended] = self._receive(group)[0]
 
-    def states(self):
-        return ["null"] * len(self.obs)
+    def replay(self, actions):
+        """An episode cannot be played again: seeds belong to pools."""
 
     def close(self):
         for pool in self.pools:
@@ -1051,7 +982,7 @@ def evaluate(envs, policies, args, seeds, device):
     returns = [[0.0] for _ in seeds]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seeds[0])
-        envs.reset(seeds)
+        envs.reset(seeds, 0)
         while min(map(len, returns)) <= args.eval_episodes:
             for group, rows in enumerate(envs.groups):
                 envs.start(group, policies[group](envs.obs[rows])())
@@ -1168,7 +1099,8 @@ if __name__ == "__main__":
 
     rngs = [np.random.default_rng(seed) for seed in seeds]  # decide when to explore, and where
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    envs.reset(seeds + first)
+    num_episodes = np.zeros(args.num_seeds, np.int64)  # that are over, so the number of the running one
+    envs.reset(seeds, num_episodes)
     obs = finite_seeds("observation", envs.obs, args.seed, first).copy()
     actions = np.zeros((args.num_seeds, action_size), np.float32)
     numbers = np.zeros((4, args.num_seeds))  # of the running episodes
@@ -1190,23 +1122,27 @@ if __name__ == "__main__":
             torch.cuda.set_rng_state(checkpoint["cuda_random"])
         for rng, state in zip(rngs, loop["rngs"], strict=True):
             rng.bit_generator.state = state
-        if "null" in checkpoint["envs"]:
-            print(f"{args.env_id} cannot go on in the middle of an episode: new ones start", file=sys.stderr)
-        else:
-            envs.states(checkpoint["envs"])
-            obs[:] = envs.obs[:] = checkpoint["obs"].numpy()
-            numbers[:] = loop["numbers"]
+        numbers[:], num_episodes[:] = loop["numbers"], loop["num_episodes"]
+        envs.reset(seeds, num_episodes)
+        envs.replay([memory.last_actions(k, int(num)) for k, num in enumerate(episodic_length)])
+        other = (envs.obs != checkpoint["obs"].numpy()).any(1) | (args.env_backend == "envpool")
+        if other.any():
+            print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
+            numbers[:, other], num_episodes[other] = 0.0, num_episodes[other] + 1
+            envs.reset(seeds, np.where(other, num_episodes, REST))
+        obs[:] = envs.obs
     checkpoint, checkpoint_path = None, run_dirs[0] / "checkpoint.pt"  # None frees the file
 
     def save_checkpoint():
         loop = dict(global_step=num_stored, wall_time=time.time() - start_time, num_updates=num_updates)
         loop |= dict(run_dirs=[run_dir.resolve().name for run_dir in run_dirs], numbers=numbers.tolist())
+        loop |= dict(num_episodes=num_episodes.tolist())
         loop |= dict(last_returns=last_returns, rngs=[rng.bit_generator.state for rng in rngs])
         logs = [file.name for file in (*episodes_csvs, *eval_csvs)]
         loop |= dict(logs={os.path.relpath(name, run_dirs[0]): os.path.getsize(name) for name in logs})
         state = {"online": online, "target": target, "optimizer": optimizer.state_dict()}
         state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
-        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "envs": envs.states()}
+        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs)}
         state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
         state |= {"script": script, "format": CHECKPOINT_FORMAT}
         state |= {"args": dataclasses.asdict(args), "loop": json.dumps(loop, default=float)}
@@ -1228,6 +1164,7 @@ if __name__ == "__main__":
             writers[k].add_scalar("charts/episodic_length", episodic_length[k], num_stored)
             writers[k].add_scalar("charts/initial_q_gap", initial_q[k] - discounted_return[k], num_stored)
             last_returns[k] = [*last_returns[k][-9:], episodic_return[k]]
+            num_episodes[k] += 1
             episodic_return[k], episodic_length[k], discounted_return[k] = 0.0, 0, 0.0
             mean = np.mean([returns[-1] for returns in last_returns if returns])
             progress.set_postfix({"return": f"{mean:.1f}"}, refresh=False)

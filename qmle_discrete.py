@@ -66,7 +66,6 @@ if sys.platform == "linux" and not os.environ.get("DISPLAY"):
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
 
 import gymnasium as gym
-import mujoco
 import numpy as np
 import psutil
 import shimmy
@@ -375,6 +374,13 @@ class ReplayMemory:
         self._sum_blocks(indices // self.block_size)
         self.position.add_(len(self.arrived)).remainder_(self.capacity)
 
+    def last_actions(self, num):
+        """The actions (num, A) of the last num transitions, stored or staged."""
+        first = self.num_staged - num  # from here on in staged; what is below zero lies that far back in rows
+        indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
+        last = np.concatenate([self.rows[indices].cpu(), self.staged[max(first, 0) : self.num_staged]])
+        return np.split(last, np.cumsum(self.sizes), axis=1)[2]
+
     def sample(self, batch_size):
         """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
         sums = self.block_sums.cumsum(0)
@@ -668,78 +674,22 @@ def make_policy(q_network, args):
 # What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
 MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
               "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
-CHECKPOINT_FORMAT = 2  # to be raised whenever a checkpoint holds something else
-EXACT_ENVS = ("shimmy.dm_control", "gymnasium.envs.classic_control", "gymnasium.envs.mujoco")
+CHECKPOINT_FORMAT = 3  # to be raised whenever a checkpoint holds something else
 
 
-def env_parts(env):
-    """What holds the state of an environment: objects with simple attributes, and MuJoCo's model and data if any."""
-    objects, base = [env], env.unwrapped
-    while objects[-1] is not base:
-        objects.append(objects[-1].env)
-    if hasattr(base, "_env"):  # dm_control, in Shimmy's adapter
-        objects += [base._env, base._env.task]
-    objects = [o for o in objects if not isinstance(o, gym.wrappers.PassiveEnvChecker)]  # it looks at first steps only
-    physics = getattr(objects[-2], "physics", base) if hasattr(base, "_env") else base
-    structs = [getattr(s, "ptr", s) for s in (physics.model, physics.data)] if hasattr(physics, "data") else []
-    return objects, structs
+def episode_seed(seed, episode):
+    """The seed that an episode of a run is reset with: with it and its actions it can be played again."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
 
 
-def mujoco_arrays(struct):
-    """The arrays of MuJoCo's model or data by name, but for large ones that no task changes."""
-    names = [name for name in dir(struct) if not name.startswith(("_", "mesh", "tex", "skin", "bvh", "names"))]
-    arrays = {name: getattr(struct, name) for name in names}
-    return {name: a for name, a in arrays.items() if isinstance(a, np.ndarray) and a.flags.writeable}
-
-
-def env_state(env):
-    """The state of an environment in the middle of an episode, as JSON; null where this does not know how to get it.
-
-    Some tasks of dm_control write their targets into MuJoCo's model, so that belongs to it.
-    """
-
-    def plain(value):
-        if isinstance(value, np.random.RandomState):
-            return {"random": value.get_state(legacy=False)}
-        if isinstance(value, np.random.Generator):
-            return {"random": value.bit_generator.state}
-        if isinstance(value, (tuple, np.generic, np.ndarray)):
-            return {"array": np.asarray(value).tolist(), "dtype": np.asarray(value).dtype.str}
-        return value
-
-    if not type(env.unwrapped).__module__.startswith(EXACT_ENVS):
-        return "null"
-    kinds = (bool, int, float, type(None), tuple, np.generic, np.ndarray, np.random.RandomState, np.random.Generator)
-    objects, structs = env_parts(env)
-    attributes = [{k: plain(v) for k, v in vars(o).items() if isinstance(v, kinds) and k[:3] != "_ez"} for o in objects]
-    integration = np.zeros(mujoco.mj_stateSize(structs[0], mujoco.mjtState.mjSTATE_INTEGRATION) if structs else 0)
-    if structs:
-        mujoco.mj_getState(*structs, integration, mujoco.mjtState.mjSTATE_INTEGRATION)
-    arrays = [mujoco_arrays(struct) for struct in structs]
-    return json.dumps([attributes, integration, arrays], default=np.ndarray.tolist)
-
-
-def set_env_state(env, state):
-    """Puts an environment of the same id into a state that env_state gave."""
-    (objects, structs), (attributes, integration, arrays) = env_parts(env), json.loads(state)
-    for owner, saved in zip(objects, attributes, strict=True):
-        for name, value in saved.items():
-            if isinstance(value, dict) and "random" in value:
-                generator = getattr(owner, name)
-                if isinstance(generator, np.random.RandomState):
-                    generator.set_state(value["random"])
-                else:
-                    generator.bit_generator.state = value["random"]
-            else:
-                setattr(owner, name, np.array(value["array"], value["dtype"])[()] if isinstance(value, dict) else value)
-    for struct, saved in zip(structs, arrays, strict=True):  # the model, then the data
-        if struct is structs[-1]:
-            mujoco.mj_setState(*structs, np.array(integration), mujoco.mjtState.mjSTATE_INTEGRATION)
-            if hasattr(env.unwrapped, "_env"):
-                mujoco.mj_step1(*structs)  # the part of its next step that dm_control has already done
-        for name, array in mujoco_arrays(struct).items():
-            if name in saved and array.shape == np.shape(saved[name]):  # contacts have as many rows as there are
-                array[...] = saved[name]
+def replay_episode(env, seed, actions):
+    """Plays an episode again, from its seed and the environment's own actions. Returns the last observation."""
+    obs, _ = env.reset(seed=seed)
+    for action in actions:
+        obs, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:  # another episode, then
+            break
+    return np.asarray(obs, dtype=np.float32)
 
 
 def write_checkpoint(path, state):
@@ -814,7 +764,7 @@ def evaluate(q_network, args, seed, video_dir=None):
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         for episode in range(args.eval_episodes):
-            obs, _ = env.reset(seed=seed if episode == 0 else None)
+            obs, _ = env.reset(seed=episode_seed(seed, episode))
             returns.append(0.0)
             done = False
             while not done:
@@ -925,8 +875,8 @@ if __name__ == "__main__":
 
     rng = np.random.default_rng(args.seed)  # decides when to explore
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    obs = finite("observation", env.reset(seed=args.seed + first_step - 1)[0], first_step - 1)
-    episodic_return, episodic_length, discounted_return, initial_q = 0.0, 0, 0.0, 0.0
+    obs = finite("observation", env.reset(seed=episode_seed(args.seed, 0))[0], 0)
+    num_episodes, episodic_return, episodic_length, discounted_return, initial_q = 0, 0.0, 0, 0.0, 0.0
     last_returns, num_updates = loop.get("last_returns", []), loop.get("num_updates", 0)
     kept = ("rows", "position", "priorities", "block_sums", "block_mins", "max_priority")  # of the replay memory
     networks = {"q_network": q_network, "target_network": target_network, "optimizer": optimizer}
@@ -941,22 +891,24 @@ if __name__ == "__main__":
         if device.type == "cuda" and "cuda_random" in checkpoint:
             torch.cuda.set_rng_state(checkpoint["cuda_random"])
         rng.bit_generator.state = loop["rng"]
-        if checkpoint["env"] == "null":
-            print(f"{args.env_id} cannot go on in the middle of an episode: a new one starts", file=sys.stderr)
-        else:
-            set_env_state(env, checkpoint["env"])
-            obs = checkpoint["obs"].numpy().copy()
-            episodic_return, episodic_length, discounted_return, initial_q = loop["episode"]
+        obs = checkpoint["obs"].numpy().copy()
+        num_episodes, episodic_return, episodic_length, discounted_return, initial_q = loop["episode"]
+        actions = memory.last_actions(episodic_length)
+        actions = [to_env_action(action.astype(int), env.action_space, args.num_bins) for action in actions]
+        if not np.array_equal(replay_episode(env, episode_seed(args.seed, num_episodes), actions), obs):
+            print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
+            num_episodes, episodic_return, episodic_length, discounted_return = num_episodes + 1, 0.0, 0, 0.0
+            obs = finite("observation", env.reset(seed=episode_seed(args.seed, num_episodes))[0], first_step - 1)
     checkpoint, checkpoint_path = None, run_dir / "checkpoint.pt"  # None frees the file
 
     def save_checkpoint():
         loop = dict(global_step=global_step, wall_time=time.time() - start_time, num_updates=num_updates)
-        loop |= dict(episode=[episodic_return, episodic_length, discounted_return, initial_q])
+        loop |= dict(episode=[num_episodes, episodic_return, episodic_length, discounted_return, initial_q])
         loop |= dict(last_returns=last_returns, rng=rng.bit_generator.state)
         loop |= dict(logs={os.path.basename(log.name): os.path.getsize(log.name) for log in logs})
         state = {name: part.state_dict() for name, part in networks.items()}
         state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
-        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs), "env": env_state(env)}
+        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs)}
         state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
         state |= {"script": script, "format": CHECKPOINT_FORMAT}
         state |= {"args": dataclasses.asdict(args), "loop": json.dumps(loop)}
@@ -1001,8 +953,8 @@ if __name__ == "__main__":
             writer.add_scalar("charts/initial_q_gap", initial_q - discounted_return, global_step)
             last_returns = [*last_returns[-9:], episodic_return]
             progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
-            obs = finite("observation", env.reset()[0], global_step)
-            episodic_return, episodic_length, discounted_return = 0.0, 0, 0.0
+            num_episodes, episodic_return, episodic_length, discounted_return = num_episodes + 1, 0.0, 0, 0.0
+            obs = finite("observation", env.reset(seed=episode_seed(args.seed, num_episodes))[0], global_step)
 
         if updated and num_updates % 10 == 1:  # reading metrics makes the host wait for the device, so not every time
             for name, value in zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True):

@@ -33,6 +33,7 @@ import argparse
 import csv
 import datetime
 import importlib.util
+import inspect
 import json
 import os
 import pathlib
@@ -485,7 +486,7 @@ def envs_alone(script, env_id, num_seeds=8, seconds=5.0, learner=5e-5):
     env = module.make_env(env_id)
     sizes = env.observation_space.shape[0], env.action_space.shape[0]
     envs, rng, num_steps = module.GymnasiumEnvs(args, *sizes), np.random.default_rng(0), 0
-    envs.reset(np.arange(num_seeds))
+    envs.reset(*(np.arange(num_seeds), 0)[: len(inspect.signature(envs.reset).parameters)])  # older: seeds alone
     for group, rows in enumerate(envs.groups):
         envs.start(group, rng.uniform(-1, 1, (rows.stop - rows.start, sizes[1])))
     wait_for_the_others()

@@ -44,7 +44,7 @@ def check_equal(one, other):
         assert losses[0].get(name) == losses[1].get(name), name
 
 
-# ---- exact environments
+# ---- episodes, again
 
 EXACT = [f"dm_control/{task}-v0" for task in (
     "walker-walk", "cheetah-run", "finger-spin", "finger-turn_hard", "reacher-hard", "fish-swim", "swimmer-swimmer6",
@@ -61,7 +61,8 @@ IN_CI = (
 
 
 @pytest.mark.parametrize("env_id", [id if id in IN_CI else pytest.param(id, marks=pytest.mark.slow) for id in EXACT])
-def test_environment_goes_on_exactly_from_its_state(env_id):
+@pytest.mark.parametrize("num_steps", [0, 1, 357])
+def test_an_episode_can_be_played_again(env_id, num_steps):
     script, rng = importlib.import_module("qmle_continuous"), np.random.default_rng(0)  # the same text in all scripts
     env, other = script.make_env(env_id), script.make_env(env_id)
     space = env.action_space
@@ -69,40 +70,55 @@ def test_environment_goes_on_exactly_from_its_state(env_id):
     def draw():
         return script.to_env_action(rng.uniform(-1, 1, space.shape).astype(np.float32).ravel(), space)
 
-    env.reset(seed=1)
-    for _ in range(357):
-        _, _, terminated, truncated, _ = env.step(draw())
+    episode, actions, obs = 0, [], env.reset(seed=script.episode_seed(5, 0))[0]
+    for _ in range(num_steps):
+        actions.append(draw())
+        obs, _, terminated, truncated, _ = env.step(actions[-1])
         if terminated or truncated:
-            env.reset()
+            episode, actions = episode + 1, []
+            obs, _ = env.reset(seed=script.episode_seed(5, episode))
     other.reset(seed=99)  # elsewhere, with another target, in the middle of an episode
     for _ in range(5):
         other.step(draw())
-    script.set_env_state(other, script.env_state(env))
+    again = script.replay_episode(other, script.episode_seed(5, episode), actions)
+    assert again.dtype == np.float32 and np.array_equal(again, np.asarray(obs, np.float32))
     num_resets = 0
     for step in range(1100):  # to the end of the episode and into the next
         action = draw()
         one, two = env.step(action), other.step(action)
         assert np.array_equal(one[0], two[0]) and one[1:4] == two[1:4], step
         if one[2] or one[3]:
-            num_resets += 1
-            assert np.array_equal(env.reset()[0], other.reset()[0]), step
+            num_resets, episode = num_resets + 1, episode + 1
+            starts = [e.reset(seed=script.episode_seed(5, episode))[0] for e in (env, other)]
+            assert np.array_equal(*starts), step
     assert num_resets > 0
 
 
-@pytest.mark.parametrize("env_id", ["Pendulum-v1", "Hopper-v5", "dm_control/reacher-hard-v0"])
-@pytest.mark.parametrize("num_steps", [0, 1, 2])
-def test_environment_goes_on_from_its_first_steps(env_id, num_steps):  # where gymnasium still checks it
+def test_episodes_have_seeds_of_their_own():
     script = importlib.import_module("qmle_continuous")
-    env, other = script.make_env(env_id), script.make_env(env_id)
-    actions = np.random.default_rng(0).uniform(-1, 1, (30, *env.action_space.shape)).astype(np.float32)
-    env.reset(seed=1)
-    for action in actions[:num_steps]:
-        env.step(script.to_env_action(action, env.action_space))
-    other.reset(seed=99)
-    script.set_env_state(other, script.env_state(env))
-    for action in actions[num_steps:]:
-        one, two = (e.step(script.to_env_action(action, env.action_space)) for e in (env, other))
-        assert np.array_equal(one[0], two[0]) and one[1:4] == two[1:4]
+    found = [script.episode_seed(seed, episode) for seed in (0, 1, 2**31) for episode in range(1000)]
+    assert len(set(found)) == 3000 and 0 <= min(found) and max(found) < 2**31
+    assert script.episode_seed(1, 5) == script.episode_seed(1, 5)
+
+
+@pytest.mark.parametrize("script", ["qmle_continuous", "qmle_continuous_multiseed", "qmle_discrete", "dqn_discretized"])
+def test_the_memory_knows_the_last_actions(script):
+    script, many = importlib.import_module(script), script == "qmle_continuous_multiseed"
+    args = script.Args(buffer_size=10, train_frequency=4, batch_size=2, **({"num_seeds": 2} if many else {}))
+    memory = script.ReplayMemory(args, 3, 2, torch.device("cpu"))
+    for step in range(27):  # two rounds of the memory and more, three steps still staged
+        if many:
+            actions = np.array([[step, -step], [100 + step, 0]], np.float32)
+            memory.add(slice(0, 1), np.zeros((1, 3)), actions[:1], np.zeros(1), np.zeros((1, 3)), np.zeros(1))
+            memory.add(slice(1, 2), np.zeros((1, 3)), actions[1:], np.zeros(1), np.zeros((1, 3)), np.zeros(1))
+        else:
+            memory.add(np.zeros(3), np.array([step, -step], np.float32), 0.0, np.zeros(3), False)
+        for num in range(min(step + 1, 10) + 1):
+            last = np.arange(step + 1 - num, step + 1)
+            own = memory.last_actions(*[0] * many, num)
+            assert own.shape == (num, 2) and np.array_equal(own[:, 0], last) and np.array_equal(own[:, 1], -last)
+            if many:
+                assert np.array_equal(memory.last_actions(1, num)[:, 0], 100 + last)
 
 
 # ---- exact runs
@@ -167,15 +183,20 @@ def test_signal_stops_many_seeds_with_a_checkpoint(tmp_path):
         assert [int(line.split(",")[0]) for line in episodes(run_dir)[1:]] == list(range(200, 2201, 200))
 
 
-def test_environment_without_exact_state_starts_a_new_episode(run_script, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("script", ["qmle_continuous", "qmle_continuous_multiseed"])
+def test_an_environment_that_plays_another_episode_starts_a_new_one(script, run_script, tmp_path, capsys, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests")
-    run_script("qmle_continuous", f"{TINY} --env-id toy_envs:Reach-v0 --total-timesteps 333 --checkpoint-frequency 333")
-    before = episodes(the_run(tmp_path))
-    script = run_script("qmle_continuous", f"--resume {the_run(tmp_path)} --total-timesteps 400")
-    assert "cannot go on in the middle of an episode" in capsys.readouterr().err
-    after = episodes(the_run(tmp_path))
+    flags = f"{TINY} --env-id toy_envs:TwoEndings-v0 --total-timesteps 333 --checkpoint-frequency 333"
+    run_script(script, flags + " --num-seeds 2 --num-workers 1" * (script == "qmle_continuous_multiseed"))
+    run_dir = next((tmp_path / "runs").glob("*__1__*"))
+    before = episodes(run_dir)
+    end = run_script(script, f"--resume {run_dir} --total-timesteps 400")
+    assert "does not play the same episode again: a new one starts" in capsys.readouterr().err
+    after = episodes(run_dir)
     assert after[: len(before)] == before and len(after) > len(before)
-    assert script["num_updates"] == 30  # at 100, 110, ... 390: none is lost
+    steps, lengths = ([float(line.split(",")[i]) for line in after[len(before) :]] for i in (0, 2))
+    assert steps[0] == 333 + lengths[0]  # it started after the checkpoint
+    assert end["num_updates"] == 30  # at 100, 110, ... 390: none is lost
 
 
 # ---- interruptions

@@ -14,7 +14,7 @@ QUICK = (
 def test_qmle_continuous_solves_reach(seed, run_script):
     flags = f"{QUICK} --env-id toy_envs:Reach-v0 --total-timesteps 6000 --seed {seed}"
     end = run_script("qmle_continuous", f"{flags} --eval-frequency 6000 --eval-episodes 20")
-    best = toy_envs.Reach.best_return(seed + 1_000_000, 20)
+    best = toy_envs.Reach.best_return([end["episode_seed"](seed + 1_000_000, episode) for episode in range(20)])
     untrained = run_script(
         "qmle_continuous",
         f"{QUICK} --env-id toy_envs:Reach-v0 --total-timesteps 301 --seed {seed}"

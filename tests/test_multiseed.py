@@ -227,7 +227,7 @@ def test_each_environment_gets_its_own_action_and_each_memory_its_own_transition
     memory = end["memory"]
     actions, rows = memory.actions[:, :200], slice(200)
     for k, run_dir in enumerate(end["run_dirs"]):
-        seed = 4 + k
+        seed = script.episode_seed(4 + k, 0) % 1000
         assert memory.obs[k, rows, 0].eq(seed).all() and memory.next_obs[k, rows, 1:].allclose(actions[k], atol=1e-6)
         assert memory.rewards[k, rows].allclose(actions[k, :, 0] + 10 * seed, atol=1e-4)
         length = 5 + seed % 5
@@ -238,7 +238,7 @@ def test_each_environment_gets_its_own_action_and_each_memory_its_own_transition
             steps = slice(int(row["global_step"]) - length, int(row["global_step"]))
             assert float(row["episodic_return"]) == pytest.approx(memory.rewards[k, steps].sum().item(), abs=1e-2)
         for row in csv.DictReader((run_dir / "eval.csv").open()):  # the environments for evaluation have other seeds
-            own = seed + 1_000_000
+            own = script.episode_seed(4 + k + 1_000_000, 0) % 1000
             low, high = ((10 * own + side) * (5 + own % 5) for side in (-1, 1))
             assert low - 20 <= float(row["episodic_return"]) <= high + 20  # float32 knows ten million to the unit
     assert not actions[0].equal(actions[1]) and end["num_updates"] == 10 and len(end["envs"].groups) == 2
@@ -405,7 +405,7 @@ def envpool_episode(seeds):
     args = make_args(env_id="dm_control/walker-walk-v0", env_backend="envpool")
     envs, actions = script.EnvPoolEnvs(args, 24, 6), np.random.default_rng(0).uniform(-1, 1, (1002, S, 6))
     actions[:, 0] = 0.0
-    envs.reset(np.array(seeds))
+    envs.reset(np.array(seeds), 0)
     steps = []
     for step in actions.astype(np.float32):
         before = envs.obs.copy()
