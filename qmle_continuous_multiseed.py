@@ -909,7 +909,7 @@ class GymnasiumEnvs:
 class EnvPoolEnvs:
     """The same with EnvPool's DM Control suite, in threads of this process. Its MuJoCo is not that of dm_control.
 
-    Raises ImportError without EnvPool, ValueError for an environment that it does not have.
+    Raises ImportError without an EnvPool that this knows, ValueError for an environment that it does not have.
     """
 
     def __init__(self, args, obs_size, action_size):
@@ -920,9 +920,14 @@ class EnvPoolEnvs:
         if not args.env_id.startswith("dm_control/") or self.name not in envpool.list_all_envs():
             raise ValueError(f"--env-id is {args.env_id!r}, expected a dm_control/ id that EnvPool has ({self.name})")
         self.pools, self.numbers, self.make, self.groups = [], [], envpool.make, groups_of(args)
-        self.num_workers = args.num_workers
-        space = make_env(args.env_id).action_space
-        self.spaces = [gym.vector.utils.batch_space(space, rows.stop - rows.start) for rows in self.groups]
+        self.num_workers, env, pool = args.num_workers, make_env(args.env_id), envpool.make_gymnasium(self.name)
+        self.keys = getattr(pool, "_state_keys", ())
+        self.obs_keys = [f"obs:{key}" for key in env.env.observation_space]  # EnvPool has more of them in some tasks
+        known = getattr(pool, "_action_keys", None) == ["env_id", "players.env_id", "action"]
+        if not known or not {"_send", "_recv", "_reset"} <= set(dir(pool)) or not set(self.obs_keys) <= set(self.keys):
+            version = metadata.version("envpool")
+            raise ImportError(f"envpool {version} works otherwise inside, expected 1.2.5 or, on Python 3.12, 1.2.7")
+        self.spaces = [gym.vector.utils.batch_space(env.action_space, rows.stop - rows.start) for rows in self.groups]
         self.obs, self.next_obs = np.zeros((2, args.num_seeds, obs_size), np.float32)
         self.rewards, self.ended, self.terminated = np.zeros(
             (3, args.num_seeds), np.float32
@@ -947,8 +952,6 @@ class EnvPoolEnvs:
             flags = dict(num_envs=len(own), seed=own, num_threads=min(num_threads, len(own)))
             self.pools.append(self.make(self.name, env_type="gymnasium", **flags))
             self.numbers.append(np.arange(len(own), dtype=np.int32))
-            self.keys = self.pools[-1]._state_keys
-            self.obs_keys = sorted(key for key in self.keys if key.startswith("obs:"))  # the order of gymnasium's Dict
             self.pools[-1]._reset(self.numbers[-1])
             self.obs[rows] = self._receive(len(self.pools) - 1)[0]
 

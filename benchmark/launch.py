@@ -172,22 +172,33 @@ class Run:
             write_whole(self.results / "manifest.json", json.dumps(dict(sorted(entries.items())), indent=1) + "\n")
 
     def take_from_other_figures(self):
-        """Copies the results of the same command, where another figure has all of them, under the rules of is_done."""
-        wanted = {name: value for name, value in self.identity().items() if not self.keep_old or name != "script_blob"}
-        for path in sorted(self.results.parent.glob("figure_*/manifest.json")):
-            for key, entry in read_manifest(path.parent).items():
-                task, variant, _ = key.split("/")
-                sources = [path.parent / task / variant / own.name for own in self.paths()]
-                same = task == self.task and path.parent != self.results and wanted.items() <= entry.items()
-                if not same or not all(source.exists() for source in sources):
-                    continue
-                for source, own in zip(sources, self.paths(), strict=True):
-                    own.parent.mkdir(parents=True, exist_ok=True)
-                    for name in {own.name, f"{own.stem}_eval.csv"}:
-                        if source.with_name(name).exists():
-                            shutil.copy(source.with_name(name), own.parent)
-                self.enter(entry | {"taken_from": f"{path.parent.name}/{key}"})
-                return True
+        """Copies the results of the same command, where another figure has all of them.
+
+        Of the same version of the script; with keep_old, if there are none, of another one.
+        """
+        identity = self.identity()
+        entries = [
+            (path.parent, key, entry)
+            for path in sorted(self.results.parent.glob("figure_*/manifest.json"))
+            for key, entry in read_manifest(path.parent).items()
+        ]
+        entries.sort(key=lambda found: found[2].get("script_blob") != identity["script_blob"])
+        if self.keep_old:
+            del identity["script_blob"]
+        for folder, key, entry in entries:
+            task, variant, _ = key.split("/")
+            sources = [folder / task / variant / own.name for own in self.paths()]
+            same = task == self.task and folder != self.results and identity.items() <= entry.items()
+            if not same or not all(source.exists() for source in sources):
+                continue
+            for source, own in zip(sources, self.paths(), strict=True):
+                own.parent.mkdir(parents=True, exist_ok=True)
+                for name in {own.name, f"{own.stem}_eval.csv"}:
+                    if source.with_name(name).exists():
+                        shutil.copy(source.with_name(name), own.parent)
+            self.enter(entry | {"taken_from": f"{folder.name}/{key}"})
+            print(f"{self.key()}: copied from {folder.name}/{key}", flush=True)
+            return True
         return False
 
     def checkpoint(self):

@@ -4,8 +4,9 @@
     python benchmark/plot.py open_details --results some/folder
 
 Learning curves, <results>/<task>/<variant>/seed_K.csv, become a grid with a panel for each task: the mean over seeds
-and one standard error as in the paper, in fifty parts of the run. At the right edge stands the interquartile mean of
-the last tenth with its interval (see last_tenth), hollow the greedy policy's return at the end, where it was evaluated.
+and one standard error as in the paper, in fifty parts of the run, a dashed line where a variant left the grid. At the
+right edge stands the interquartile mean of the last tenth with its interval (see last_tenth), hollow the greedy
+policy's return at the end, where it was evaluated.
 Published scores of benchmark/references.csv are horizontal lines, each with its method and its number of steps. Writes
 <results>/<name>.png.
 """
@@ -14,6 +15,7 @@ import argparse
 import csv
 import math
 import pathlib
+import re
 
 import matplotlib
 
@@ -31,6 +33,13 @@ STYLES = [("#08306b", "-", "o"), ("#e6850e", "--", "s"), ("#2a9d6f", "-.", "^"),
           ("#6baed6", (0, (5, 1)), "v"), ("#8c6d31", (0, (1, 1)), "P"), ("#7f7f7f", (0, (3, 1, 1, 1)), "X"),
           ("#000000", (0, (8, 2)), "*")]  # fmt: skip
 DRAWN_ELSEWHERE = {"figure_2": plot_bandits.draw, "figure_11": plot_climbing.draw}
+
+
+def commands(name):
+    """(task, variant, command) of each line that a figure's shell script launches; none where there is no script."""
+    path = ROOT / "benchmark" / f"{name}.sh"
+    lines = path.read_text().split("<<'END'\n")[1].split("\nEND\n")[0].splitlines() if path.exists() else []
+    return [tuple(line.split(maxsplit=2)) for line in lines]
 
 
 def read(results):
@@ -108,7 +117,10 @@ def draw_curves(results, name):
     data = read(results)
     if not data:
         raise SystemExit(f"error: no */*/seed_*.csv in {results}")
-    variants = list(dict.fromkeys(variant for task in data.values() for variant in task))
+    order = [variant for _, variant, _ in commands(name)] + [variant for task in data.values() for variant in task]
+    variants = [variant for variant in dict.fromkeys(order) if any(variant in task for task in data.values())]
+    switches = {line[:2]: re.search("--discrete-until ([0-9]+)", line[2]) for line in commands(name)}
+    switches = {run: int(match[1]) for run, match in switches.items() if match}
     num_columns = min(3, len(data))
     num_rows = math.ceil(len(data) / num_columns)
     size = (3.4 * num_columns, 2.5 * num_rows + 0.9)
@@ -117,8 +129,10 @@ def draw_curves(results, name):
         axes.set_axis_off()
     for (task, by_variant), axes in zip(data.items(), grid.flat, strict=False):
         end = max(seeds[k][-1, 0] for seeds in by_variant.values() for k in seeds)
-        for number, (variant, seeds) in enumerate(by_variant.items()):
-            color, line, marker = STYLES[variants.index(variant) % len(STYLES)]
+        for number, variant in enumerate(variant for variant in variants if variant in by_variant):
+            seeds, (color, line, marker) = by_variant[variant], STYLES[variants.index(variant) % len(STYLES)]
+            if switches.get((task, variant), end) < end:
+                axes.axvline(switches[task, variant], color=color, linestyle="--", linewidth=0.8)
             steps, means = curve(seeds)
             mean, error = np.nanmean(means, 0), np.nanstd(means, 0, ddof=min(len(means) - 1, 1))
             error /= np.isfinite(means).sum(0) ** 0.5

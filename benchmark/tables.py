@@ -207,8 +207,7 @@ def discrete():
 
 def expected_runs(name):
     """task/variant of the lines that a figure's shell script launches, one for each."""
-    lines = (ROOT / "benchmark" / f"{name}.sh").read_text().split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
-    return ["/".join(line.split()[:2]) for line in lines]
+    return [f"{task}/{variant}" for task, variant, _ in plot.commands(name)]
 
 
 def runs_done(name):
@@ -218,22 +217,23 @@ def runs_done(name):
     return sum(key.rpartition("/")[0] in expected for key in entries), len(expected)
 
 
+OURS = "nothing; tasks and 300,000 steps are ours"
 FIGURES = [  # what, name of the command, who produces it, what is missing and why
     ("1, true policy gradient", "figure_1", "`pg_bandit.py`", "nothing; the rewards are ours"),
     ("2, modes of a bandit", "figure_2", "`dpg_bandit.py`, `qmle_bandit.py`", "nothing; the reward is ours"),
-    ("3, 18 tasks of DM Control", "figure_3", "`qmle_continuous_multiseed.py`", ""),
+    ("3, 18 tasks of DM Control", "figure_3", "`qmle_continuous_multiseed.py`", "nothing; the tasks are ours"),
     ("4, the architecture", None, "`QNetwork` of every script", "a drawing: nothing to measure"),
     ("5, 6, 7, other baselines", None, "nobody", "no such baseline here, and their curves are published as pictures"),
-    ("8, amortization", "figure_8", "`qmle_continuous_multiseed.py`", ""),
-    ("9, sample budgets", "figure_9", "`qmle_continuous_multiseed.py`", ""),
-    ("10, discrete actions", "figure_10", "`qmle_discrete.py`, `dqn_discretized.py`", ""),
+    ("8, amortization", "figure_8", "`qmle_continuous_multiseed.py`", OURS),
+    ("9, sample budgets", "figure_9", "`qmle_continuous_multiseed.py`", OURS),
+    ("10, discrete actions", "figure_10", "`qmle_discrete.py`, `dqn_discretized.py`", OURS),
     (
         "11, a team without a decomposed Q",
         "figure_11",
         "`qmle_climbing.py`, `vdn_climbing.py`",
         "nothing; the game is ours",
     ),
-    ("12, from the grid to continuous", "figure_12", "`qmle_continuous_multiseed.py`", ""),
+    ("12, from the grid to continuous", "figure_12", "`qmle_continuous_multiseed.py`", OURS),
 ]
 
 
@@ -242,7 +242,7 @@ def figures():
     for what, name, script, missing in FIGURES:
         command = f"`benchmark/{name}.sh`" if name else ""
         done, expected = runs_done(name) if name else (0, 0)
-        missing = missing or ("nothing" if done == expected else "to be run")
+        missing = missing if done == expected else "to be run"
         rows.append([what, script, command, f"{done} of {expected}" if name else "", missing])
     return markdown(["figure", "produced by", "command", "runs with data here", "what is missing, and why"], rows)
 

@@ -132,15 +132,20 @@ def test_results_of_the_same_command_for_another_figure_are_taken(tmp_path):
     assert manifest == {"t/two/seeds 1 to 2": entry | {"taken_from": "figure_8/t/amortized/seeds 1 to 2"}}
     assert second.is_done(manifest)
 
-    older = launch.Run("u", "four", words, tmp_path / "figure_9", tmp_path)
-    for seed in (1, 2):
-        path = tmp_path / "figure_8" / "u" / "amortized" / f"seed_{seed}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("of another version")
-    launch.Run("u", "amortized", words, tmp_path / "figure_8", tmp_path).enter(entry | {"script_blob": "0"})
-    assert not older.take_from_other_figures()
-    older.keep_old = True
-    assert older.take_from_other_figures() and older.is_done(launch.read_manifest(older.results))
+    # Of another version of the script only where that is asked for, and only where there is none of this version.
+    other.keep_old = True
+    assert not other.take_from_other_figures()  # another command
+    for figure, blob in (("figure_10", "0"), ("figure_8", entry["script_blob"])):
+        older = launch.Run("u", f"before-{figure}", words, tmp_path / "figure_9", tmp_path)
+        for seed in (1, 2):
+            path = tmp_path / figure / "u" / "amortized" / f"seed_{seed}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"of {blob}")
+        launch.Run("u", "amortized", words, tmp_path / figure, tmp_path).enter(entry | {"script_blob": blob})
+        assert older.take_from_other_figures() == (figure == "figure_8")
+        older.keep_old = True
+        assert older.is_done(launch.read_manifest(older.results)) or older.take_from_other_figures()
+        assert older.csv_path(1).read_text() == f"of {blob}"
 
 
 LINES = ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.sh", "a b python pg_bandit.py --seed=3"]
@@ -226,12 +231,13 @@ def test_double_softmax_patch_does_what_it_says(tmp_path):
 # ---- plots and statistics
 
 
-def fake_results(folder, task, variant, values, num_episodes=40):
-    """values: one constant return for each seed."""
+def fake_results(folder, task, variant, values, num_episodes=40, rise=0):
+    """values: one return for each seed, constant or, with rise, lower by it in all but the last tenth."""
     path = folder / task / variant
     path.mkdir(parents=True)
     for seed, value in enumerate(values, 1):
-        lines = [f"{1000 * i},{value}" for i in range(1, num_episodes + 1)]
+        late = 0.9 * num_episodes
+        lines = [f"{1000 * i},{value - rise * (i <= late)}" for i in range(1, num_episodes + 1)]
         (path / f"seed_{seed}.csv").write_text("global_step,episodic_return\n" + "\n".join(lines) + "\n")
 
 
@@ -278,16 +284,24 @@ def test_tables_of_the_figures(tmp_path):
     assert longest.split(" | ")[8] == "13.0 at 0.5M, 3 seeds"  # where there is no score at a million
     assert whole.startswith("| walker-walk | 6 | 3 | 200 (58) | 200 (58) | 30 (3) |")
     fake_results(tmp_path / "10", "walker-walk", "dqn", [7], 100)  # one seed has no error
-    fake_results(tmp_path / "10", "walker-walk", "qmle", [8, 12], 100)
+    fake_results(tmp_path / "10", "walker-walk", "qmle", [18, 22], 100, rise=10)
     (line,) = tables.learning("figure_10", tmp_path / "10").splitlines()[2:]
-    assert line == "| walker-walk | 6 | 1; 2 | 10 (2); 10 (2) | 7; 7 |  |  |"
+    assert line == "| walker-walk | 6 | 1; 2 | 20 (2); 11 (2) | 7; 7 |  |  |"
 
 
-def test_plot_draws_a_panel_for_each_task(tmp_path):
+def test_plot_draws_a_panel_for_each_task(tmp_path, monkeypatch):
     for task in ("walker-walk", "finger-spin"):
         fake_results(tmp_path, task, "qmle", [100, 200])
+    titles = []
+    legend = plot.plt.Figure.legend
+    monkeypatch.setattr(plot.plt.Figure, "legend", lambda *a, **k: titles.append(k["title"]) or legend(*a, **k))
+    plot.draw_curves(tmp_path, "figure_3")
+    (tmp_path / "walker-walk" / "qmle" / "seed_1_eval.csv").write_text(
+        "global_step,episode,episodic_return\n40000,0,1\n"
+    )
     plot.draw_curves(tmp_path, "figure_3")
     assert (tmp_path / "figure_3.png").stat().st_size > 10_000
+    assert ["hollow" in title for title in titles] == [False, True]
     methods = {row["method"] for row in plot.read_references("walker-walk", "figure_3")}
     assert {"A3C", "D4PG", "DMPO", "SAC"} == methods
     few, many = np.array([1.0, 2.0, 3.0]), np.array([0.0, 4, 4, 4, 4, 4, 4, 100])

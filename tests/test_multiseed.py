@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import psutil
@@ -431,6 +432,60 @@ def test_envpool_steps_each_seed_through_whole_episodes():
     again, others = envpool_episode([5, 6, 7]), envpool_episode([5, 6, 8])
     assert all(np.array_equal(a, b) for a, b in zip(again, episode, strict=True))
     assert np.array_equal(others[0][:, :2], before[:, :2]) and not np.array_equal(others[0][:, 2], before[:, 2])
+
+
+@pytest.mark.parametrize("task", ["walker-walk", "finger-spin"])  # of the second EnvPool tells more than dm_control
+def test_envpool_gives_what_its_own_methods_give(task):
+    envpool = pytest.importorskip("envpool")
+    args = make_args(env_id=f"dm_control/{task}-v0", env_backend="envpool", num_groups=1)
+    env = script.make_env(args.env_id)
+    (obs_size,), (action_size,) = env.observation_space.shape, env.action_space.shape
+    envs, rng = script.EnvPoolEnvs(args, obs_size, action_size), np.random.default_rng(0)
+    envs.reset(np.arange(S), 4)
+    seeds = [script.episode_seed(k, 4) for k in range(S)]
+    pool = envpool.make_gymnasium(envs.name, num_envs=S, seed=seeds)
+
+    def flat(obs):
+        return np.concatenate([obs[key].reshape(len(obs[key]), -1) for key in env.env.observation_space], axis=1)
+
+    assert np.array_equal(envs.obs, flat(pool.reset()[0]).astype(np.float32))
+    for step in range(30):
+        if step == 20:  # the suite ends all episodes at the same step; here some, in another order, as if they had
+            numbers = np.array([2, 0], np.int32)
+            envs.pools[0]._reset(numbers)
+            envs.obs[numbers] = envs._receive(0)[0]
+            again = flat(pool.reset(numbers)[0]).astype(np.float32)
+            assert np.array_equal(envs.obs[numbers], again) and not np.array_equal(envs.next_obs[numbers], again)
+        actions = rng.uniform(-1, 1, (S, action_size)).astype(np.float32)
+        envs.start(0, actions)
+        envs.wait(0)
+        obs, rewards, _, truncated, _ = pool.step(actions.astype(np.float64))  # the bounds are -1 and 1
+        assert np.array_equal(envs.obs, flat(obs).astype(np.float32)) and np.array_equal(envs.obs, envs.next_obs)
+        assert np.array_equal(envs.rewards, rewards.astype(np.float32)) and not truncated.any()
+
+
+def test_envpool_starts_the_episodes_anew_that_have_ended():
+    pytest.importorskip("envpool")
+    envs = script.EnvPoolEnvs(make_args(env_backend="envpool", num_groups=1), 24, 6)
+    envs.reset(np.arange(S), 0)
+    receive = envs._receive
+    envs.start(0, np.zeros((S, 6), np.float32))
+    answers = [(*receive(0)[:2], np.array([True, False, True]))]  # as if two episodes had ended
+    envs._receive = lambda group: answers.pop() if answers else receive(group)
+    envs.wait(0)
+    assert envs.ended.tolist() == [1, 0, 1] and (envs.obs != envs.next_obs).any(1).tolist() == [True, False, True]
+    fresh = envs.obs.copy()
+    envs.reset(np.arange(S), 0)
+    assert not np.array_equal(fresh[0], envs.obs[0])  # another episode of the same environment
+
+
+def test_envpool_that_works_otherwise_is_refused(monkeypatch):
+    envpool = pytest.importorskip("envpool")
+    keys = envpool.make_gymnasium("WalkerWalk-v1")._state_keys
+    other = types.SimpleNamespace(_action_keys=["env_id", "action"], _state_keys=keys, _send=0, _recv=0, _reset=0)
+    monkeypatch.setattr(envpool, "make_gymnasium", lambda name: other)
+    with pytest.raises(ImportError, match="envpool .* works otherwise inside, expected 1.2.5"):
+        script.EnvPoolEnvs(make_args(env_backend="envpool"), 24, 6)
 
 
 def test_envpool_run_says_so(run_script):
