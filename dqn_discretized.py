@@ -331,8 +331,8 @@ class ReplayMemory:
         self.position.add_(len(self.arrived)).remainder_(self.capacity)
 
     def last_actions(self, num):
-        """The actions (num, A) of the last num transitions, stored or staged."""
-        first = self.num_staged - num  # from here on in staged; what is below zero lies that far back in rows
+        """The actions (num, A) of the last num transitions, stored or staged; fewer if it does not hold as many."""
+        first = max(self.num_staged - num, -self.capacity)  # in staged; below zero that far back in rows
         indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
         last = np.concatenate([self.rows[indices].cpu(), self.staged[max(first, 0) : self.num_staged]])
         return np.split(last, np.cumsum(self.sizes), axis=1)[2]
@@ -555,12 +555,15 @@ def episode_seed(seed, episode):
 
 
 def replay_episode(env, seed, actions):
-    """Plays an episode again, from its seed and the environment's own actions. Returns the last observation."""
+    """Plays an episode again, from its seed and the environment's own actions. Returns the last observation.
+
+    Or None, where it ends on the way: then it is another one.
+    """
     obs, _ = env.reset(seed=seed)
     for action in actions:
         obs, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:  # another episode, then
-            break
+        if terminated or truncated:
+            return None
     return np.asarray(obs, dtype=np.float32)
 
 
@@ -768,7 +771,8 @@ if __name__ == "__main__":
         num_episodes, episodic_return, episodic_length, discounted_return, initial_q = loop["episode"]
         actions = memory.last_actions(episodic_length)
         actions = [to_env_action(action.astype(int), env.action_space, args.num_bins) for action in actions]
-        if not np.array_equal(replay_episode(env, episode_seed(args.seed, num_episodes), actions), obs):
+        again = replay_episode(env, episode_seed(args.seed, num_episodes), actions)
+        if len(actions) < episodic_length or not np.array_equal(again, obs):
             print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
             num_episodes, episodic_return, episodic_length, discounted_return = num_episodes + 1, 0.0, 0, 0.0
             obs = finite("observation", env.reset(seed=episode_seed(args.seed, num_episodes))[0], first_step - 1)

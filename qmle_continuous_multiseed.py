@@ -354,8 +354,8 @@ class ReplayMemory:
         self.position.add_(self.arrived.shape[1]).remainder_(self.capacity)
 
     def last_actions(self, seed, num):
-        """The actions (num, A) of the last num transitions of a seed, its place among the S given, stored or staged."""
-        first = self.num_staged - num  # from here on in staged; what is below zero lies that far back in rows
+        """The actions (num, A) of a seed's last num transitions, by its place; fewer if it does not hold as many."""
+        first = max(self.num_staged - num, -self.capacity)  # in staged; below zero that far back in rows
         indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
         last = np.concatenate([self.rows[seed, indices].cpu(), self.staged[seed, max(first, 0) : self.num_staged]])
         return np.split(last, np.cumsum(self.sizes), axis=1)[2]
@@ -890,15 +890,21 @@ class GymnasiumEnvs:
         self.arrays["order"][:] = STEP
 
     def replay(self, actions):
-        """Steps each environment with all of its own actions (L, A), of which each may have another number."""
+        """Steps each environment with all of its own actions (L, A), another number for each.
+
+        Returns whether an episode has ended on the way, (S,): then it is another one.
+        """
         most = max(map(len, actions))
         padded = np.stack([np.pad(own, ((0, most - len(own)), (0, 0))) for own in actions])  # (S, most, A)
+        over = np.zeros(len(actions), bool)
         for i in range(most):
             for group, rows in enumerate(self.groups):
                 self.arrays["order"][rows] = [STEP if i < len(own) else REST for own in actions[rows]]
                 self.start(group, padded[rows, i])
                 self.wait(group)
+            over |= self.ended > 0
         self.arrays["order"][:] = STEP
+        return over
 
     def close(self):
         for worker in self.workers:
@@ -969,7 +975,8 @@ class EnvPoolEnvs:
             self.obs[rows][ended] = self._receive(group)[0]
 
     def replay(self, actions):
-        """An episode cannot be played again: seeds belong to pools."""
+        """None can be played again, since seeds belong to pools: all are others."""
+        return np.ones(len(actions), bool)
 
     def close(self):
         for pool in self.pools:
@@ -1102,7 +1109,7 @@ if __name__ == "__main__":
 
     rngs = [np.random.default_rng(seed) for seed in seeds]  # decide when to explore, and where
     np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    num_episodes = np.zeros(args.num_seeds, np.int64)  # that are over, so the number of the running one
+    num_episodes = np.zeros(args.num_seeds, np.int64)  # of the running one
     envs.reset(seeds, num_episodes)
     obs = finite_seeds("observation", envs.obs, args.seed, first).copy()
     actions = np.zeros((args.num_seeds, action_size), np.float32)
@@ -1127,8 +1134,9 @@ if __name__ == "__main__":
             rng.bit_generator.state = state
         numbers[:], num_episodes[:] = loop["numbers"], loop["num_episodes"]
         envs.reset(seeds, num_episodes)
-        envs.replay([memory.last_actions(k, int(num)) for k, num in enumerate(episodic_length)])
-        other = (envs.obs != checkpoint["obs"].numpy()).any(1) | (args.env_backend == "envpool")
+        last = [memory.last_actions(k, int(num)) for k, num in enumerate(episodic_length)]
+        other = envs.replay(last) | (episodic_length > [len(own) for own in last])
+        other |= (envs.obs != checkpoint["obs"].numpy()).any(1)
         if other.any():
             print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
             numbers[:, other], num_episodes[other] = 0.0, num_episodes[other] + 1

@@ -95,6 +95,37 @@ def test_an_episode_can_be_played_again(env_id, num_steps):
     assert num_resets > 0
 
 
+def test_an_episode_that_ends_on_the_way_is_another():
+    script = importlib.import_module("qmle_continuous")
+    env = script.make_env("Pendulum-v1")
+    actions = np.zeros((200, 1), np.float32)
+    assert script.replay_episode(env, 1, actions[:199]) is not None and script.replay_episode(env, 1, actions) is None
+
+
+def test_many_episodes_are_played_again_each_to_its_own_step():
+    many, plain = (importlib.import_module(f"qmle_continuous{name}") for name in ("_multiseed", ""))
+    args = many.Args(env_id="Pendulum-v1", num_seeds=4, num_groups=2, num_workers=2)
+    envs, rng = many.GymnasiumEnvs(args, 3, 1), np.random.default_rng(0)
+    seeds, numbers = np.arange(4) + 7, np.array([3, 0, 5, 1])
+    actions = [rng.uniform(-1, 1, (num, 1)).astype(np.float32) for num in (12, 0, 200, 5)]
+    try:
+        for _ in range(2):  # from the start, and from somewhere else
+            envs.reset(seeds, numbers)
+            assert envs.replay(actions).tolist() == [False, False, True, False]
+            env = plain.make_env("Pendulum-v1")
+            for k in (0, 1, 3):
+                own = [plain.to_env_action(action, env.action_space) for action in actions[k]]
+                again = plain.replay_episode(env, plain.episode_seed(int(seeds[k]), int(numbers[k])), own)
+                assert np.array_equal(envs.obs[k], again)
+            assert np.array_equal(envs.obs[2], env.reset(seed=plain.episode_seed(9, 6))[0])  # it went on to the next
+            envs.ended[:] = 0
+            before = envs.obs.copy()
+            envs.reset(seeds, [many.REST, 8, many.REST, 9])
+            assert (envs.obs == before).all(1).tolist() == [True, False, True, False]
+    finally:
+        envs.close()
+
+
 def test_episodes_have_seeds_of_their_own():
     script = importlib.import_module("qmle_continuous")
     found = [script.episode_seed(seed, episode) for seed in (0, 1, 2**31) for episode in range(1000)]
@@ -114,7 +145,8 @@ def test_the_memory_knows_the_last_actions(script):
             memory.add(slice(1, 2), np.zeros((1, 3)), actions[1:], np.zeros(1), np.zeros((1, 3)), np.zeros(1))
         else:
             memory.add(np.zeros(3), np.array([step, -step], np.float32), 0.0, np.zeros(3), False)
-        for num in range(min(step + 1, 10) + 1):
+        assert len(memory.last_actions(*[0] * many, 100)) == 10 + memory.num_staged
+        for num in range(min(step + 1, 10 + memory.num_staged) + 1):
             last = np.arange(step + 1 - num, step + 1)
             own = memory.last_actions(*[0] * many, num)
             assert own.shape == (num, 2) and np.array_equal(own[:, 0], last) and np.array_equal(own[:, 1], -last)
