@@ -344,8 +344,8 @@ class ReplayMemory:
         """The actions (num, A) of the last num transitions, stored or staged; fewer if it does not hold as many."""
         first = max(self.num_staged - num, -self.capacity)  # in staged; below zero that far back in rows
         indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
-        last = np.concatenate([self.rows[indices].cpu(), self.staged[max(first, 0) : self.num_staged]])
-        return np.split(last, np.cumsum(self.sizes), axis=1)[2]
+        staged = np.split(self.staged[max(first, 0) : self.num_staged], np.cumsum(self.sizes), axis=1)[2]
+        return np.concatenate([self.actions[indices].cpu(), staged])
 
     def sample(self, batch_size):
         """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""

@@ -357,8 +357,8 @@ class ReplayMemory:
         """The actions (num, A) of a seed's last num transitions, by its place; fewer if it does not hold as many."""
         first = max(self.num_staged - num, -self.capacity)  # in staged; below zero that far back in rows
         indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
-        last = np.concatenate([self.rows[seed, indices].cpu(), self.staged[seed, max(first, 0) : self.num_staged]])
-        return np.split(last, np.cumsum(self.sizes), axis=1)[2]
+        staged = np.split(self.staged[seed, max(first, 0) : self.num_staged], np.cumsum(self.sizes), axis=1)[2]
+        return np.concatenate([self.actions[seed, indices].cpu(), staged])
 
     def sample(self, batch_size):
         """Draws rows with replacement: indices (S, B) and importance weights (S, B), at most 1 over a seed's memory."""
@@ -896,7 +896,7 @@ class GymnasiumEnvs:
         """
         most = max(map(len, actions))
         padded = np.stack([np.pad(own, ((0, most - len(own)), (0, 0))) for own in actions])  # (S, most, A)
-        over = np.zeros(len(actions), bool)
+        over, self.ended[:] = np.zeros(len(actions), bool), 0
         for i in range(most):
             for group, rows in enumerate(self.groups):
                 self.arrays["order"][rows] = [STEP if i < len(own) else REST for own in actions[rows]]
@@ -1141,7 +1141,7 @@ if __name__ == "__main__":
             print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
             numbers[:, other], num_episodes[other] = 0.0, num_episodes[other] + 1
             envs.reset(seeds, np.where(other, num_episodes, REST))
-        obs[:] = envs.obs
+        obs[:] = finite_seeds("observation", envs.obs, args.seed, first)
     checkpoint, checkpoint_path = None, run_dirs[0] / "checkpoint.pt"  # None frees the file
 
     def save_checkpoint():

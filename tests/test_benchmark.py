@@ -146,6 +146,8 @@ def test_results_of_the_same_command_for_another_figure_are_taken(tmp_path):
         older.keep_old = True
         assert older.is_done(launch.read_manifest(older.results)) or older.take_from_other_figures()
         assert older.csv_path(1).read_text() == f"of {blob}"
+    either = launch.Run("u", "either", words, tmp_path / "figure_9", tmp_path, keep_old=True)
+    assert either.take_from_other_figures() and either.csv_path(1).read_text() == f"of {entry['script_blob']}"
 
 
 LINES = ["walker-walk qmle", "walker-walk qmle python nothing.py", "a b bash x.sh", "a b python pg_bandit.py --seed=3"]

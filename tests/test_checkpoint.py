@@ -118,7 +118,6 @@ def test_many_episodes_are_played_again_each_to_its_own_step():
                 again = plain.replay_episode(env, plain.episode_seed(int(seeds[k]), int(numbers[k])), own)
                 assert np.array_equal(envs.obs[k], again)
             assert np.array_equal(envs.obs[2], env.reset(seed=plain.episode_seed(9, 6))[0])  # it went on to the next
-            envs.ended[:] = 0
             before = envs.obs.copy()
             envs.reset(seeds, [many.REST, 8, many.REST, 9])
             assert (envs.obs == before).all(1).tolist() == [True, False, True, False]
