@@ -338,12 +338,13 @@ def measure_precision(args, record):
 # ---- many seeds in one process
 
 
-def timed_run(script, flags, first_step=1500):
+def timed_run(script, flags, first_step=1500, turn=0):
     """Runs qmle_continuous_multiseed.py with clocks around what its loop calls, and prints what they say as JSON.
 
     From step first_step on: microseconds per step of all seeds that this process waits for the environments, acts, and
     updates (what of an update the environments do not hide), and what is left; then medians of one update and of one
-    acting group alone, and the memory that PyTorch took on the GPU.
+    acting group alone, and the memory that PyTorch took on the GPU. With a turn: the first of these for each turn of so
+    many steps, before which it waits for a line of input.
     """
     source, path = pathlib.Path(script).read_text(), str(script)
     definitions, main = source.split('if __name__ == "__main__":')
@@ -390,20 +391,29 @@ def timed_run(script, flags, first_step=1500):
 
     def count(state):  # called by the loop at the end of each step
         state["step"] += 1
-        if state["step"] == first_step:
+        clock["end"], steps = time.perf_counter(), state["step"] - first_step
+        clock["steps"] = steps
+        if steps == 0 or turn and steps > 0 and steps % turn == 0:
+            if steps:
+                clock["steps"] = turn
+                print("timed_run " + json.dumps(speeds()), flush=True)
+            if turn:
+                wait_for_the_others()
             spent.update(dict.fromkeys(spent, 0.0))
             clock["start"] = time.perf_counter()
-        clock["end"], clock["steps"] = time.perf_counter(), state["step"] - first_step
+
+    def speeds():
+        steps, seconds = clock["steps"], clock["end"] - clock["start"]
+        result = {"together, steps/s": steps * names["args"].num_seeds / seconds}
+        result |= {f"{name}, us": value / steps * 1e6 for name, value in spent.items()}
+        return result | {"host, us": (seconds - sum(spent.values())) / steps * 1e6}
 
     names |= {"on_host": on_host, "fast": fast, "tqdm": tqdm}
     for envs in ("GymnasiumEnvs", "EnvPoolEnvs"):
         names[envs].wait = timed("environments", names[envs].wait)
     lines = definitions.count("\n")
     exec(compile("\n" * lines + 'if __name__ == "__main__":' + main, path, "exec"), names)
-    steps, seconds = clock["steps"], clock["end"] - clock["start"]
-    result = {"together, steps/s": steps * names["args"].num_seeds / seconds}
-    result |= {f"{name}, us": value / steps * 1e6 for name, value in spent.items()}
-    result["host, us"] = (seconds - sum(spent.values())) / steps * 1e6
+    result = speeds()
     obs = names["obs"][names["envs"].groups[0]]
     result["one update alone, ms"] = median_ms(calls["update"])
     result["one acting group alone, ms"] = median_ms(lambda: calls["acting"](obs)())
@@ -477,6 +487,39 @@ def measure_seeds(args, record):
                 record("seeds", name, f"{backend} S={num_seeds}", value, unit)
 
 
+def measure_turns(args, record):
+    """Commands of --compare, started together; when all have compiled, each trains on its own for a second or two."""
+    first_step, turn = 1500, 2000 if torch.cuda.is_available() else 200
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {}
+        for line in args.compare or ["qmle_continuous_multiseed.py --num-seeds 16"]:
+            script, *flags = line.split()
+            flags = ["--env-id", args.env_id, *flags, "--total-timesteps", str(first_step + turn * 1000)]
+            call = f"speed.timed_run({str(pathlib.Path(script).resolve())!r}, {flags!r}, {first_step}, {turn})"
+            pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            errors = open(pathlib.Path(folder) / f"{len(runs)}.txt", "w+")
+            runs[line] = subprocess.Popen([sys.executable, "-c", code + call], cwd=folder, stderr=errors, **pipes)
+            runs[line].errors = errors
+        try:
+            for repetition in range(args.repetitions + 1):
+                for line, run in runs.items():
+                    if repetition:
+                        run.stdin.write("\n")
+                        run.stdin.flush()
+                    while (said := run.stdout.readline()) != "ready\n":
+                        if not said:
+                            run.errors.seek(0)
+                            sys.exit(f"error: {line} ended with {run.wait()}:\n{run.errors.read()[-2000:]}")
+                        if said.startswith("timed_run "):
+                            for what, value in json.loads(said.removeprefix("timed_run ")).items():
+                                record("turns", what.split(", ")[0], line, value, what.split(", ")[1])
+        finally:
+            for run in runs.values():
+                run.kill()
+                run.wait()
+
+
 def envs_alone(script, env_id, num_seeds=8, seconds=5.0, learner=5e-5):
     """Steps the environments with random actions as the loop does, and prints steps per second; in run_together."""
     module = load(script)
@@ -538,6 +581,7 @@ PARTS = {
     "seeds": measure_seeds,
     "discrete": measure_discrete,
     "waits": measure_waits,
+    "turns": measure_turns,
     "checkpoint": measure_checkpoint,
 }
 
@@ -556,6 +600,7 @@ if __name__ == "__main__":
     parser.add_argument("--against-flags", default="", help="in one string, with a blank first: ' --no-cudagraphs'")
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32], help="for seeds")
     parser.add_argument("--backends", nargs="+", default=["gymnasium"], help="for seeds")
+    parser.add_argument("--compare", nargs="+", help="for turns: 'path of a script --flag ...', one after the other")
     parser.add_argument("--flags", default="", help="for seeds: flags of the script, in one string, with a blank first")
     parser.add_argument("--model", help="a model.pt, for precision")
     parser.add_argument("--out", help="CSV file; default benchmark/results/speed/<cpu or cuda>.csv")
