@@ -488,34 +488,42 @@ def measure_seeds(args, record):
 
 
 def measure_turns(args, record):
-    """Commands of --compare, started together; when all have compiled, each trains on its own for a second or two."""
+    """Commands of --compare, all kept running; when each has compiled, they train in turns, a second or two each."""
     first_step, turn = 1500, 2000 if torch.cuda.is_available() else 200
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
+    runs = {}
+
+    def next_turn(line):
+        run, errors = runs[line]
+        while (said := run.stdout.readline()) != "ready\n":
+            if not said:
+                errors.seek(0)
+                sys.exit(f"error: {line} ended with {run.wait()}:\n{errors.read()[-2000:]}")
+            if said.startswith("timed_run "):
+                for what, value in json.loads(said.removeprefix("timed_run ")).items():
+                    record("turns", what.split(", ")[0], line, value, what.split(", ")[1])
+
     with tempfile.TemporaryDirectory() as folder:
-        runs = {}
-        for line in args.compare or ["qmle_continuous_multiseed.py --num-seeds 16"]:
-            script, *flags = line.split()
-            flags = ["--env-id", args.env_id, *flags, "--total-timesteps", str(first_step + turn * 1000)]
-            call = f"speed.timed_run({str(pathlib.Path(script).resolve())!r}, {flags!r}, {first_step}, {turn})"
-            pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            errors = open(pathlib.Path(folder) / f"{len(runs)}.txt", "w+")
-            runs[line] = subprocess.Popen([sys.executable, "-c", code + call], cwd=folder, stderr=errors, **pipes)
-            runs[line].errors = errors
         try:
-            for repetition in range(args.repetitions + 1):
-                for line, run in runs.items():
-                    if repetition:
-                        run.stdin.write("\n")
-                        run.stdin.flush()
-                    while (said := run.stdout.readline()) != "ready\n":
-                        if not said:
-                            run.errors.seek(0)
-                            sys.exit(f"error: {line} ended with {run.wait()}:\n{run.errors.read()[-2000:]}")
-                        if said.startswith("timed_run "):
-                            for what, value in json.loads(said.removeprefix("timed_run ")).items():
-                                record("turns", what.split(", ")[0], line, value, what.split(", ")[1])
+            for line in args.compare or ["qmle_continuous_multiseed.py --num-seeds 16"]:
+                script, *flags = line.split()
+                flags = ["--env-id", args.env_id, *flags, "--total-timesteps", str(first_step + turn * 1000)]
+                call = f"speed.timed_run({str(pathlib.Path(script).resolve())!r}, {flags!r}, {first_step}, {turn})"
+                pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                errors = tempfile.TemporaryFile("w+", dir=folder)
+                command = [sys.executable, "-c", code + call]
+                runs[line] = subprocess.Popen(command, cwd=folder, stderr=errors, **pipes), errors
+                if len(runs) == 1:
+                    next_turn(line)  # the others find what it has compiled
+            for line in list(runs)[1:]:
+                next_turn(line)
+            for _ in range(args.repetitions):
+                for line, (run, _) in runs.items():
+                    run.stdin.write("\n")
+                    run.stdin.flush()
+                    next_turn(line)
         finally:
-            for run in runs.values():
+            for run, _ in runs.values():
                 run.kill()
                 run.wait()
 
