@@ -185,6 +185,23 @@ def waits():
     return markdown(["version", "steps per second, one run", "three runs at a time, together"], rows)
 
 
+def turns():
+    """Settings of the many seeds' script, measured side by side: medians, in brackets the lowest and the highest turn."""
+    rows = list(csv.reader((RESULTS / "speed" / "cuda.csv").open()))[1:]
+    data, table = {}, []
+    for part, what, variant, value, _ in rows:
+        if part == "turns":
+            data.setdefault(variant, {}).setdefault(what, []).append(float(value))
+    for variant, values in data.items():
+        flags = " ".join(variant.split()[1:])
+        lowest, highest = min(values["together"]), max(values["together"])
+        cells = [f"{statistics.median(values[what]):.0f}" for what in ("environments", "acting", "update", "host")]
+        speed = f"{statistics.median(values['together']):,.0f} ({lowest:,.0f} to {highest:,.0f})"
+        table.append([f"`{flags}`", speed, *cells])
+    header = ["flags", "steps per second, together", "waiting for environments, us", "acting, us", "update, us"]
+    return markdown([*header, "host, us"], table)
+
+
 def discrete():
     """What the scripts of Figure 10 cost, its rivals beside each other."""
     rows = []
@@ -360,6 +377,7 @@ MADE_HERE = (
     cost,
     seeds,
     waits,
+    turns,
     discrete,
     figures,
     figure_3,

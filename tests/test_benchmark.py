@@ -399,6 +399,23 @@ def test_speed_measures_seeds_and_waits_and_its_plot_takes_what_it_writes(tmp_pa
     assert figure.axes[0].lines[0].get_ydata() == [found["seeds", "together", "gymnasium S=2"]]
 
 
+@pytest.mark.slow
+def test_speed_measures_commands_in_turns(tmp_path):
+    script = f"{ROOT / 'qmle_continuous_multiseed.py'} --num-seeds 2 --no-compile --batch-size 8 --num-target-samples 2"
+    lines = [script, f"{script} --num-groups 1"]
+    command = [sys.executable, str(BENCHMARK / "speed.py"), "turns", "--repetitions", "2", "--compare", *lines]
+    done = subprocess.run([*command, "--out", str(tmp_path / "speed.csv")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.reader((tmp_path / "speed.csv").open()))[1:]
+    whats = ("together", "environments", "acting", "update", "host")
+    assert [row[1:3] for row in rows] == [[what, line] for _ in range(2) for line in lines for what in whats]
+    for turn in (rows[i : i + 5] for i in range(0, len(rows), 5)):  # what a turn consists of adds up to it
+        speed, *parts = (float(row[3]) for row in turn)
+        assert min(parts) > 0 and sum(parts) == pytest.approx(2e6 / speed, rel=1e-3)
+    bad = subprocess.run([*command[:-2], f"{script} --gamma 2"], capture_output=True, text=True)
+    assert bad.returncode == 1 and "--gamma is 2.0" in bad.stderr
+
+
 def test_speed_says_which_of_its_processes_failed(tmp_path):
     command = [sys.executable, str(BENCHMARK / "speed.py"), "waits", "--env-id", "dm_control/walker-fly-v0"]
     done = subprocess.run([*command, "--out", str(tmp_path / "speed.csv")], capture_output=True, text=True)
