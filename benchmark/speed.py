@@ -22,8 +22,8 @@ Parts of it:
             what dm_control alone does in a process on each core
     waits   (only on request) the environments of qmle_continuous_multiseed.py for 8 seeds, a learner beside them that
             takes 0.05 ms for each: steps per second of one run, and of three at a time on the same cores
-    turns   (only on request) the same as seeds for several commands side by side: --compare takes 'a script --flag ...',
-            as often as wanted; all of them stay in memory, one trains at a time, --repetitions turns each
+    turns   (only on request) the same as seeds, for several commands side by side: --compare takes 'a script --flag'
+            as often as wanted; all stay in memory, one trains at a time, --repetitions turns each
     checkpoint  (only on request) seconds and size of a checkpoint
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 

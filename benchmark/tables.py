@@ -186,7 +186,7 @@ def waits():
 
 
 def turns():
-    """Settings of the many seeds' script, measured side by side: medians, in brackets the lowest and the highest turn."""
+    """Settings of the many seeds' script side by side: medians, in brackets the lowest and the highest turn."""
     rows = list(csv.reader((RESULTS / "speed" / "cuda.csv").open()))[1:]
     data, table = {}, []
     for part, what, variant, value, _ in rows:
