@@ -247,14 +247,16 @@ def test_each_environment_gets_its_own_action_and_each_memory_its_own_transition
     assert len(scalars["losses/td_loss"]) == 1 and scalars["losses/td_loss"][0][1] > 0
 
 
-def test_every_seed_starts_as_the_plain_script_does(run_script):
-    flags = "--env-id Pendulum-v1 --total-timesteps 20 --learning-starts 19"
-    many = run_script("qmle_continuous_multiseed", f"{SMALL} --seed 6 {flags}")
+@pytest.mark.parametrize("num_workers", [1, 3])
+def test_every_seed_starts_as_the_plain_script_does_and_so_does_each_of_its_episodes(num_workers, run_script):
+    flags = "--env-id toy_envs:Reach-v0 --total-timesteps 70 --learning-starts 69"  # episodes of 20 steps
+    many = run_script("qmle_continuous_multiseed", f"{SMALL} --seed 6 --num-workers {num_workers} {flags}")
     for k in range(3):
         one = run_script("qmle_continuous", f"--seed {6 + k} --buffer-size 5000 {flags}")
         for name, value in one["q_network"].state_dict().items():
             assert many["online"][name][k].equal(value), name
-        assert many["memory"].obs[k, 0].equal(one["memory"].obs[0])  # the environment's first state
+        starts = one["memory"].obs[:70:20]
+        assert many["memory"].obs[k, :70:20].equal(starts) and len(starts.unique(dim=0)) == 4
 
 
 def test_same_seeds_same_run(run_script):
