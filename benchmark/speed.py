@@ -40,6 +40,7 @@ import json
 import os
 import pathlib
 import platform
+import shlex
 import statistics
 import subprocess
 import sys
@@ -508,7 +509,7 @@ def measure_turns(args, record):
     with tempfile.TemporaryDirectory() as folder:
         try:
             for line in args.compare or ["qmle_continuous_multiseed.py --num-seeds 16"]:
-                script, *flags = line.split()
+                script, *flags = shlex.split(line)
                 flags = ["--env-id", args.env_id, *flags, "--total-timesteps", str(first_step + turn * 1000)]
                 call = f"speed.timed_run({str(pathlib.Path(script).resolve())!r}, {flags!r}, {first_step}, {turn})"
                 pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
