@@ -22,8 +22,8 @@ Parts of it:
             what dm_control alone does in a process on each core
     waits   (only on request) the environments of qmle_continuous_multiseed.py for 8 seeds, a learner beside them that
             takes 0.05 ms for each: steps per second of one run, and of three at a time on the same cores
-    turns   (only on request) the same as seeds, for several commands side by side: --compare takes 'a script --flag'
-            as often as wanted; all stay in memory, one trains at a time, --repetitions turns each
+    turns   (only on request) speed and parts of a step for several commands side by side: --compare takes 'a script
+            --flag ...', as often as wanted; all stay in memory, one trains at a time, --repetitions turns each
     checkpoint  (only on request) seconds and size of a checkpoint
     resident  (only on request: 15 minutes) resident memory of a long run after 1e5 and 1e6 steps
 
@@ -32,6 +32,7 @@ with a manifest beside it (for each part command, commit, machine, versions, dat
 """
 
 import argparse
+import contextlib
 import csv
 import datetime
 import importlib.util
@@ -346,8 +347,8 @@ def timed_run(script, flags, first_step=1500, turn=0):
 
     From step first_step on: microseconds per step of all seeds that this process waits for the environments, acts, and
     updates (what of an update the environments do not hide), and what is left; then medians of one update and of one
-    acting group alone, and the memory that PyTorch took on the GPU. With a turn: the first of these for each turn of so
-    many steps, before which it waits for a line of input.
+    acting group alone, and the memory that PyTorch took on the GPU. With a turn: only the speed and the microseconds,
+    once for each turn of so many steps; before each it prints "ready" and waits for a line of input.
     """
     source, path = pathlib.Path(script).read_text(), str(script)
     definitions, main = source.split('if __name__ == "__main__":')
@@ -491,13 +492,15 @@ def measure_seeds(args, record):
 
 
 def measure_turns(args, record):
-    """Commands of --compare, which all stay in memory; when each has compiled, they train in turns, one at a time."""
-    first_step, turn = 1500, 2000 if torch.cuda.is_available() else 200
-    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
-    runs = {}
+    """Commands of --compare, which all stay in memory; when each has compiled, they train in turns, one at a time.
 
-    def next_turn(line):
-        run, errors = runs[line]
+    Each turn begins with another command. Of a command that is given twice the rows tell what chance does.
+    """
+    first_step, turn = 1500, 2000 if torch.cuda.is_available() else 1000  # whole episodes of dm_control
+    code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
+    lines, runs = args.compare or ["qmle_continuous_multiseed.py --num-seeds 16"], []
+
+    def next_turn(line, run, errors):
         while (said := run.stdout.readline()) != "ready\n":
             if not said:
                 errors.seek(0)
@@ -508,25 +511,27 @@ def measure_turns(args, record):
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            for line in args.compare or ["qmle_continuous_multiseed.py --num-seeds 16"]:
+            for line in lines:
                 script, *flags = shlex.split(line)
                 flags = ["--env-id", args.env_id, *flags, "--total-timesteps", str(first_step + turn * 1000)]
                 call = f"speed.timed_run({str(pathlib.Path(script).resolve())!r}, {flags!r}, {first_step}, {turn})"
                 pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
                 errors = tempfile.TemporaryFile("w+", dir=folder)
                 command = [sys.executable, "-c", code + call]
-                runs[line] = subprocess.Popen(command, cwd=folder, stderr=errors, **pipes), errors
+                runs.append((line, subprocess.Popen(command, cwd=folder, stderr=errors, **pipes), errors))
                 if len(runs) == 1:
-                    next_turn(line)  # the others find what it has compiled
-            for line in list(runs)[1:]:
-                next_turn(line)
-            for _ in range(args.repetitions):
-                for line, (run, _) in runs.items():
-                    run.stdin.write("\n")
-                    run.stdin.flush()
-                    next_turn(line)
+                    next_turn(*runs[0])  # the others find what it has compiled
+            for run in runs[1:]:
+                next_turn(*run)
+            for repetition in range(args.repetitions):
+                first = repetition % len(runs)
+                for line, run, errors in runs[first:] + runs[:first]:
+                    with contextlib.suppress(BrokenPipeError):  # next_turn says what has ended it
+                        run.stdin.write("\n")
+                        run.stdin.flush()
+                    next_turn(line, run, errors)
         finally:
-            for run, _ in runs.values():
+            for _, run, _ in runs:
                 run.kill()
                 run.wait()
 
@@ -628,11 +633,14 @@ if __name__ == "__main__":
     except (OSError, subprocess.CalledProcessError):
         commit = None
     manifest = dict(command=sys.argv, commit=commit, device=device, cpu_cores=os.cpu_count(), torch=torch.__version__)
+    manifest |= dict(cpu_cores_used=len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else {}
     manifest |= dict(python=platform.python_version(), date=datetime.date.today().isoformat())
     asked, manifest_path = args.what or DEFAULT, out.with_suffix(".json")
     manifests = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
     before = dict(manifests)
     rows = list(csv.reader(out.open()))[1:] if out.exists() else []
+    if "turns" in asked:  # what was not side by side does not belong beside each other
+        rows = [row for row in rows if row[0] != "turns"]
     old = {tuple(row[:3]) for row in rows}  # a measurement replaces those of the same thing, and nothing else
 
     def record(*row):

@@ -11,6 +11,7 @@ import functools
 import json
 import pathlib
 import re
+import shlex
 import statistics
 import sys
 
@@ -186,20 +187,28 @@ def waits():
 
 
 def turns():
-    """Settings of the many seeds' script side by side: medians, in brackets the lowest and the highest turn."""
-    rows = list(csv.reader((RESULTS / "speed" / "cuda.csv").open()))[1:]
+    """Settings of the many seeds' script side by side: medians, and each against the first, turn by turn."""
     data, table = {}, []
-    for part, what, variant, value, _ in rows:
+    for part, what, variant, value, _ in list(csv.reader((RESULTS / "speed" / "cuda.csv").open()))[1:]:
         if part == "turns":
             data.setdefault(variant, {}).setdefault(what, []).append(float(value))
+    scripts = {shlex.split(variant)[0] for variant in data}
+    first = next(iter(data.values()))["together"]
     for variant, values in data.items():
-        flags = " ".join(variant.split()[1:])
-        lowest, highest = min(values["together"]), max(values["together"])
-        cells = [f"{statistics.median(values[what]):.0f}" for what in ("environments", "acting", "update", "host")]
-        speed = f"{statistics.median(values['together']):,.0f} ({lowest:,.0f} to {highest:,.0f})"
-        table.append([f"`{flags}`", speed, *cells])
-    header = ["flags", "steps per second, together", "waiting for environments, us", "acting, us", "update, us"]
-    return markdown([*header, "host, us"], table)
+        speeds = values["together"]
+        ratios = [own / other for own, other in zip(speeds, first, strict=True)]
+        slower = f"{sum(ratio < 1 for ratio in ratios)} of {len(ratios)}" if speeds is not first else ""
+        table.append(
+            [
+                f"`{shlex.join(shlex.split(variant)[len(scripts) == 1 :])}`",
+                f"{statistics.median(speeds):,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})",
+                f"{statistics.median(ratios):.2f}" if speeds is not first else "",
+                slower,
+                *(f"{statistics.median(values[what]):.0f}" for what in ("environments", "acting", "update", "host")),
+            ]
+        )
+    header = ["flags", "steps per second, together", "ratio to the first, same turn", "turns slower than it"]
+    return markdown([*header, "waiting for environments, us", "acting, us", "update, us", "host, us"], table)
 
 
 def discrete():
