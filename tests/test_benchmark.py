@@ -4,6 +4,7 @@ import contextlib
 import csv
 import importlib
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -37,8 +38,9 @@ def start(name, lines, results, *flags):
 @pytest.fixture
 def scratch():
     """A name for a launch; what it leaves in runs/ is removed."""
-    yield "test_benchmark"
-    shutil.rmtree(ROOT / "runs" / "smoke" / "test_benchmark", ignore_errors=True)
+    name = f"test_benchmark_{os.getpid()}"  # of its own in each of pytest's processes
+    yield name
+    shutil.rmtree(ROOT / "runs" / "smoke" / name, ignore_errors=True)
 
 
 def test_launcher_keeps_results_does_not_repeat_them_and_reports_failures(tmp_path, scratch):
