@@ -395,12 +395,12 @@ def timed_run(script, flags, first_step=1500, turn=0):
 
     def count(state):  # called by the loop at the end of each step
         state["step"] += 1
-        clock["end"], steps = time.perf_counter(), state["step"] - first_step
-        clock["steps"] = steps
-        if steps == 0 or turn and steps > 0 and steps % turn == 0:
-            if steps:
-                clock["steps"] = turn
-                print("timed_run " + json.dumps(speeds()), flush=True)
+        steps = state["step"] - first_step
+        clock["end"], clock["steps"] = time.perf_counter(), turn or steps
+        turn_ends = turn and steps > 0 and steps % turn == 0
+        if turn_ends:
+            print("timed_run " + json.dumps(speeds()), flush=True)
+        if steps == 0 or turn_ends:
             if turn:
                 wait_for_the_others()
             spent.update(dict.fromkeys(spent, 0.0))
@@ -494,11 +494,13 @@ def measure_seeds(args, record):
 def measure_turns(args, record):
     """Commands of --compare, which all stay in memory; when each has compiled, they train in turns, one at a time.
 
-    Each turn begins with another command. Of a command that is given twice the rows tell what chance does.
+    Each turn begins with another command.
     """
     first_step, turn = 1500, 2000 if torch.cuda.is_available() else 1000  # whole episodes of dm_control
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'benchmark')!r}); import speed; "
     lines, runs = args.compare or ["qmle_continuous_multiseed.py --num-seeds 16"], []
+    if len(set(lines)) < len(lines):
+        sys.exit(f"error: --compare is {lines}, expected each command once: results are kept by command")
 
     def next_turn(line, run, errors):
         while (said := run.stdout.readline()) != "ready\n":
