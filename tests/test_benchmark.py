@@ -23,7 +23,7 @@ from scipy import stats
 
 BENCHMARK = ROOT / "benchmark"
 sys.path.insert(0, str(BENCHMARK))
-launch, plot, tables = (importlib.import_module(name) for name in ("launch", "plot", "tables"))
+diagnose, launch, plot, tables = map(importlib.import_module, ("diagnose", "launch", "plot", "tables"))
 FIGURES = sorted(path.stem for path in BENCHMARK.glob("*.sh") if "launch.py" in path.read_text())
 
 
@@ -201,9 +201,8 @@ def test_many_episodes_are_averaged_in_bins_of_steps(tmp_path):
 def test_commands_of_the_figures_are_valid(name, tmp_path):
     text = (BENCHMARK / f"{name}.sh").read_text()
     lines = text.split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
-    if "runs/patched" in text:
-        command = next(line for line in text.splitlines() if "double_softmax.py" in line and line.startswith("python"))
-        subprocess.run([sys.executable, *command.split()[1:]], cwd=ROOT, check=True)
+    for command in re.findall(r"^python (benchmark/.* runs/patched/.*)$", text, re.MULTILINE):
+        subprocess.run([sys.executable, *command.split()], cwd=ROOT, check=True)
     runs = launch.read_runs(lines, tmp_path, tmp_path, smoke=False)
     assert len({run.key() for run in runs}) == len(runs)
     for run in [*runs, *launch.read_runs(lines, tmp_path, tmp_path, smoke=True)]:
@@ -218,18 +217,51 @@ def test_shell_scripts_have_no_syntax_error():
         subprocess.run(["bash", "-n", path], check=True)
 
 
-def test_double_softmax_patch_does_what_it_says(tmp_path):
-    patched = tmp_path / "patched.py"
-    command = [sys.executable, BENCHMARK / "double_softmax.py", ROOT / "qmle_continuous_multiseed.py", patched]
+def patched(name, folder):
+    """qmle_continuous_multiseed.py as a script of the benchmark folder patches it."""
+    path = folder / f"{name}.py"
+    command = [sys.executable, BENCHMARK / path.name, ROOT / "qmle_continuous_multiseed.py", path]
     subprocess.run(command, check=True)
-    spec = importlib.util.spec_from_file_location("patched", patched)
-    script = sys.modules["patched"] = importlib.util.module_from_spec(spec)
+    spec = importlib.util.spec_from_file_location(f"patched_{name}", path)
+    script = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
+    return script
+
+
+def test_double_softmax_patch_does_what_it_says(tmp_path):
+    script = patched("double_softmax", tmp_path)
     logits = torch.tensor([[[1.0, 2.0, 0.5]]])
     probabilities = np.exp([1.0, 2.0, 0.5]) / np.exp([1.0, 2.0, 0.5]).sum()
     expected = -np.log(np.exp(probabilities[1]) / np.exp(probabilities).sum())
     loss = script.argmax_predictor_loss(torch.zeros(1, 1), logits, torch.zeros(1, 1))[1]
     assert loss.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_clipped_double_q_patch_does_what_it_says(tmp_path):
+    script, plain = patched("clipped_double_q", tmp_path), importlib.import_module("qmle_continuous_multiseed")
+    args = plain.Args(mixed_precision=False)
+    torch.manual_seed(0)
+    before = plain.QNetwork(3, 2, 3)
+    torch.manual_seed(0)
+    network = script.QNetwork(3, 2, 3)
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.state_dict().items())
+    batch = [torch.randn(8, 3), torch.randn(8, 3), torch.rand(8, 2), torch.rand(8, 2), torch.rand(8, 1)]
+    batch.append(torch.tensor([0.0, 1.0] * 4).view(8, 1))
+    output = network.second_joint[-1]
+    torch.nn.init.zeros_(output.weight)
+    q = before.q_values(before.obs_stream(batch[0]), batch[2].unsqueeze(1)).squeeze(1)
+    for second in (-5.0, 1e3):  # what the second Q says everywhere
+        torch.nn.init.constant_(output.bias, second)
+        torch.manual_seed(1)
+        *_, td_errors, metrics = script.training_loss(network, network, batch, torch.ones(8), args)
+        torch.manual_seed(1)
+        *_, expected, _ = plain.training_loss(before, before, batch, torch.ones(8), args)
+        target = (expected + q).detach()
+        if second < 0:
+            target = batch[4].squeeze(1) + 0.99 * (1 - batch[5].squeeze(1)) * second
+        torch.testing.assert_close(td_errors, (target - q).detach())
+        loss = ((target - q) ** 2).mean() + ((target - second) ** 2).mean()
+        torch.testing.assert_close(metrics["losses/td_loss"], loss.detach())
 
 
 # ---- plots and statistics
@@ -467,3 +499,39 @@ def test_speed_says_which_of_its_processes_failed(tmp_path):
     command = [sys.executable, str(BENCHMARK / "speed.py"), "waits", "--env-id", "dm_control/walker-fly-v0"]
     done = subprocess.run([*command, "--out", str(tmp_path / "speed.csv")], capture_output=True, text=True)
     assert done.returncode == 1 and "error: envs_alone(" in done.stderr and "ended with 1" in done.stderr
+
+
+# ---- the diagnosis of runs
+
+
+def test_returns_to_go_and_dead_units_by_hand():
+    np.testing.assert_allclose(diagnose.returns_to_go([1, 0, 2], 0.5), [1.5, 1, 2])
+    torch.manual_seed(0)
+    network = diagnose.script.QNetwork(3, 2, 3)
+    with torch.no_grad():  # biases that no input outweighs switch units on or off
+        for bias in (network.obs_stream[1].linear1.bias, network.joint_block.linear1.bias):
+            bias[:], bias[: len(bias) // 4] = 1e3, -1e3
+        network.delta_predictor[0].bias[:] = -1e3
+    dead = diagnose.dead_units(network, torch.randn(500, 3), torch.rand(500, 2))
+    assert dead["dead_obs"] == 0.25 and dead["dead_joint"] == 0.25 and dead["dead_delta"] == 1
+    assert dead["dead_categorical"] < 1
+
+
+def test_diagnosis_of_a_run(tmp_path, monkeypatch):
+    flags = "--env-id dm_control/finger-spin-v0 --seed 4 --total-timesteps 1200 --num-greedy-samples 20 --save-model"
+    command = [sys.executable, str(ROOT / "qmle_continuous.py"), "--no-compile", *flags.split()]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    monkeypatch.setattr(diagnose, "ROOT", tmp_path)
+    monkeypatch.setattr(diagnose, "NUM_EPISODES", 1)
+    folder = tmp_path / "benchmark" / "results" / "figure"
+    folder.mkdir(parents=True)
+    before = "task,seed,measure,value\nother,1,delta_loss,0.5\nfinger-spin,4,q_values,1e9\n"
+    (folder / "diagnosis.csv").write_text(before)
+    diagnose.main("figure", [run_dir])
+    rows = {(task, seed, name): value for task, seed, name, value in csv.reader((folder / "diagnosis.csv").open())}
+    assert rows["other", "1", "delta_loss"] == "0.5"
+    values = {name: float(value) for (task, seed, name), value in rows.items() if (task, seed) == ("finger-spin", "4")}
+    assert values["rewarded_early"] in (0, 1) and values["q_values"] < 100 and values["q_spread"] > 0
+    assert 0 < values["share_uniform"] < 1
+    assert values["over_estimation"] == pytest.approx(values["mean_q"] - values["return_to_go"], abs=1e-3)

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Why some tasks of Figure 3 are not learnt, one experiment for each reason suspected (README, "Why the worst are worst").
+# The runs of figure_3.sh are what they are held against, seed by seed over the same steps.
+#   clipped-double-q   is it over-estimation? A second Q, and the smaller of both values: a patch of the script, made here
+#   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
+# Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json, figure_3_why.png
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped/qmle_continuous_multiseed.py
+python benchmark/launch.py figure_3_why "$@" <<'END'
+fish-swim         clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 250000
+humanoid-stand    clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 250000
+cheetah-run       clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000
+finger-turn_hard  clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 250000
+END
+python benchmark/plot.py figure_3_why "$@"
