@@ -1,14 +1,16 @@
 """Looks into runs of qmle_continuous.py or qmle_continuous_multiseed.py: what may keep a task from being learnt.
 
     python benchmark/diagnose.py figure_3 runs/launch/figure_3/*/*/runs/*
+    python benchmark/diagnose.py figure_3_why --until 250000 runs/launch/figure_3/fish-swim*/*/runs/*
 
 Of each run directory: from the event file, the mean of each metric over the last tenth of the run; from episodes.csv,
 how soon there was a reward; from model.pt where there is one (--save-model), greedy episodes and what the networks say
 in the states these visit (see `of_model`).
-Writes benchmark/results/<figure>/diagnosis.csv (task, seed, measure, value; what it holds of other tasks stays) and
-diagnosis.json (commit, versions, date).
+With --until, of a run as it was at that step, without its model. Writes benchmark/results/<figure>/diagnosis.csv (task,
+variant, seed, measure, value; what it holds of other runs stays) and diagnosis.json (commit, versions, date).
 """
 
+import argparse
 import csv
 import datetime
 import json
@@ -29,19 +31,19 @@ import qmle_continuous as script  # noqa: E402
 NUM_EPISODES, NUM_STATES = 3, 50
 
 
-def of_events(run_dir, share=0.1):
+def of_events(run_dir, until=None, share=0.1):
     """The mean of each logged metric over the last share of the run, without losses/ and charts/: name -> value."""
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
     scalars = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in events.Tags()["scalars"]}
-    last = max(values[-1, 0] for values in scalars.values())
-    late = {name: values[values[:, 0] > (1 - share) * last, 1] for name, values in scalars.items()}
+    last = until or max(values[-1, 0] for values in scalars.values())
+    late = {name: v[(v[:, 0] > (1 - share) * last) & (v[:, 0] <= last), 1] for name, v in scalars.items()}
     return {name.split("/")[1]: values.mean() for name, values in late.items() if len(values)}
 
 
-def rewarded_early(path, share=0.1):
+def rewarded_early(path, until=None, share=0.1):
     """Share of the episodes in the first share of the run that had a return of at least 1."""
     steps, returns = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2).T[:2]
-    return (returns[steps <= max(share * steps[-1], steps[0])] >= 1).mean()
+    return (returns[steps <= max(share * (until or steps[-1]), steps[0])] >= 1).mean()
 
 
 def returns_to_go(rewards, gamma):
@@ -131,23 +133,27 @@ def of_model(path):
     return found
 
 
-def main(figure, run_dirs):
+def main(figure, run_dirs, until=None):
     folder = ROOT / "benchmark" / "results" / figure
     path, rows = folder / "diagnosis.csv", {}
     if path.exists():
-        rows = {tuple(row[:3]): row[3] for row in list(csv.reader(path.open()))[1:]}
+        rows = {tuple(row[:4]): row[4] for row in list(csv.reader(path.open()))[1:]}
     for run_dir in map(pathlib.Path, run_dirs):
         args = json.loads((run_dir / "config.json").read_text())["args"]
         task, seed = args["env_id"].removeprefix("dm_control/").removesuffix("-v0"), str(args["seed"])
-        found = of_events(run_dir) | {"rewarded_early": rewarded_early(run_dir / "episodes.csv")}
-        if (run_dir / "model.pt").exists():
+        launched = run_dir.resolve().parents[2].name.split("__")  # by launch.py: task, variant, first seed
+        variant = launched[1] if len(launched) == 3 else "alone"
+        found = of_events(run_dir, until) | {"rewarded_early": rewarded_early(run_dir / "episodes.csv", until)}
+        if not until and (run_dir / "model.pt").exists():
             found |= of_model(run_dir / "model.pt")
-        rows |= {(task, seed, name): f"{value:.5g}" for name, value in found.items()}
-        print(task, seed, {name: float(f"{value:.3g}") for name, value in found.items()}, flush=True)
+        rows |= {(task, variant, seed, name): f"{value:.5g}" for name, value in found.items()}
+        print(task, variant, seed, {name: float(f"{value:.3g}") for name, value in found.items()}, flush=True)
     with path.open("w") as file:
-        csv.writer(file).writerows([("task", "seed", "measure", "value"), *((*key, rows[key]) for key in sorted(rows))])
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("task", "variant", "seed", "measure", "value"))
+        writer.writerows((*key, rows[key]) for key in sorted(rows))
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    manifest = {"command": f"python benchmark/diagnose.py {figure} RUN_DIRECTORIES", "date": f"{datetime.date.today()}"}
+    manifest = {"date": f"{datetime.date.today()}"}
     manifest["commit"] = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     names = ("torch", "dm_control", "mujoco", "numpy")
     manifest["versions"] = {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
@@ -155,6 +161,9 @@ def main(figure, run_dirs):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("figure", help="whose folder of benchmark/results takes what is found")
+    parser.add_argument("run_dirs", nargs="+", help="run directories, with event file, episodes.csv and config.json")
+    parser.add_argument("--until", type=int, help="environment step that counts as the end of a run")
+    args = parser.parse_args()
+    main(args.figure, args.run_dirs, args.until)

@@ -526,12 +526,13 @@ def test_diagnosis_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(diagnose, "NUM_EPISODES", 1)
     folder = tmp_path / "benchmark" / "results" / "figure"
     folder.mkdir(parents=True)
-    before = "task,seed,measure,value\nother,1,delta_loss,0.5\nfinger-spin,4,q_values,1e9\n"
+    before = "task,variant,seed,measure,value\nother,qmle,1,delta_loss,0.5\nfinger-spin,alone,4,q_values,1e9\n"
     (folder / "diagnosis.csv").write_text(before)
     diagnose.main("figure", [run_dir])
-    rows = {(task, seed, name): value for task, seed, name, value in csv.reader((folder / "diagnosis.csv").open())}
-    assert rows["other", "1", "delta_loss"] == "0.5"
-    values = {name: float(value) for (task, seed, name), value in rows.items() if (task, seed) == ("finger-spin", "4")}
+    rows = {tuple(row[:4]): row[4] for row in list(csv.reader((folder / "diagnosis.csv").open()))[1:]}
+    assert rows["other", "qmle", "1", "delta_loss"] == "0.5"
+    values = {key[3]: float(value) for key, value in rows.items() if key[:3] == ("finger-spin", "alone", "4")}
     assert values["rewarded_early"] in (0, 1) and values["q_values"] < 100 and values["q_spread"] > 0
     assert 0 < values["share_uniform"] < 1
     assert values["over_estimation"] == pytest.approx(values["mean_q"] - values["return_to_go"], abs=1e-3)
+    assert "episodic_return" not in diagnose.of_events(run_dir, until=999)  # the first episode ends at 1000
