@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Why some tasks of Figure 3 are not learnt, one experiment for each reason suspected (README, "Why the worst are worst").
-# The runs of figure_3.sh are what they are held against, seed by seed over the same steps.
+# The runs of figure_3.sh are what they are held against, over the same steps.
 #   clipped-double-q   is it over-estimation? A second Q, and the smaller of both values: a patch of the script, made here
+#   updates-x5         is it too few updates? One every two steps instead of ten; the target is copied as often as before
 #   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json, figure_3_why.png
+# Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py figure_3_why
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped/qmle_continuous_multiseed.py
@@ -12,5 +13,8 @@ fish-swim         clipped-double-q  python runs/patched/clipped/qmle_continuous_
 humanoid-stand    clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 250000
 cheetah-run       clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000
 finger-turn_hard  clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 250000
+fish-swim         updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
+humanoid-stand    updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
+cheetah-run       updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
+finger-turn_hard  updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
 END
-python benchmark/plot.py figure_3_why "$@"

@@ -330,6 +330,50 @@ def figure_3(folder=RESULTS / "figure_3"):
     return markdown(header, rows)
 
 
+def read_diagnosis(name):
+    """(task, variant) -> measure -> a value for each seed that has it, of what diagnose.py wrote."""
+    found = {}
+    for row in csv.DictReader((RESULTS / name / "diagnosis.csv").open()):
+        measures = found.setdefault((row["task"], row["variant"]), {})
+        measures.setdefault(row["measure"], []).append(float(row["value"]))
+    return found
+
+
+def diagnosis():
+    """What the runs of Figure 3 show beside their returns: means over the seeds."""
+    rows = []
+    for (task, _), measures in sorted(read_diagnosis("figure_3").items(), key=lambda x: ACTION_DIMENSIONS[x[0][0]]):
+        mean = {name: np.mean(values) for name, values in measures.items()}
+        row = [task, with_error(measures["initial_q_gap"])]
+        row.append(f"{mean['mean_q']:.0f}; {mean['return_to_go']:.0f}" if "mean_q" in mean else "")
+        row.append("; ".join(f"{mean[f'share_{part}']:.0%}" for part in ("uniform", "delta", "categorical", "stored")))
+        row.append(f"{mean['delta_loss']:.2f}; {mean['categorical_loss']:.2f}")
+        names = ("dead_obs", "dead_joint", "dead_delta", "dead_categorical")
+        row.append("; ".join(f"{mean[name]:.0%}" for name in names) if "dead_obs" in mean else "")
+        row.append(f"{mean['rewarded_early']:.0%}")
+        rows.append(row)
+    header = ["task", "training: first Q minus return", "greedy: Q; return that followed"]
+    header += ["a<sup>max</sup> from: uniform; delta; categorical; stored", "losses: delta; categorical"]
+    header += ["dead units: observation; joint; delta; categorical", "early episodes with a return of at least 1"]
+    return markdown(header, rows)
+
+
+def figure_3_why():
+    """The experiments on tasks of Figure 3, each beside the default's runs of that figure over the same steps."""
+    data, default = plot.read(RESULTS / "figure_3_why"), plot.read(RESULTS / "figure_3")
+    measures, rows = read_diagnosis("figure_3_why"), []
+    for task in sorted(data, key=ACTION_DIMENSIONS.get):
+        last = min(seed[-1, 0] for seeds in data[task].values() for seed in seeds.values())
+        for variant, seeds in (default.get(task, {}) | data[task]).items():
+            parts = {k: seed[seed[:, 0] <= last] for k, seed in seeds.items()}
+            cells = [with_error(plot.final_scores(parts, share)) for share in (0.1, 1)]
+            gaps = measures.get((task, variant), {}).get("initial_q_gap")
+            name = "default" if variant == "qmle" else f"`{variant}`"
+            rows.append([task, name, f"{last:,.0f}", len(seeds), *cells, with_error(gaps) if gaps else ""])
+    header = ["task", "variant", "steps", "seeds", "return (s.e.) of the last tenth", "of the whole run"]
+    return markdown([*header, "first Q minus return, last tenth"], rows)
+
+
 OPEN_TASKS, OPEN_SEEDS, OPEN_STEPS = ("walker-walk", "cheetah-run", "finger-spin"), 16, 200_000
 
 
@@ -390,6 +434,8 @@ MADE_HERE = (
     discrete,
     figures,
     figure_3,
+    diagnosis,
+    figure_3_why,
     open_details,
 )
 TABLES = {function.__name__: function for function in MADE_HERE}
