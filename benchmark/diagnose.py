@@ -1,13 +1,13 @@
 """Looks into runs of qmle_continuous.py or qmle_continuous_multiseed.py: what may keep a task from being learnt.
 
-    python benchmark/diagnose.py figure_3 runs/launch/figure_3/*/*/runs/*
-    python benchmark/diagnose.py figure_3_why --until 250000 runs/launch/figure_3/fish-swim*/*/runs/*
+    python benchmark/diagnose.py figure_3 runs/launch/figure_3/walker-*/*/runs/*
+    python benchmark/diagnose.py figure_3_why --until 225000 runs/launch/figure_3/fish-swim*/*/runs/*
 
-Of each run directory: from the event file, the mean of each metric over the last tenth of the run; from episodes.csv,
-how soon there was a reward; from model.pt where there is one (--save-model), greedy episodes and what the networks say
-in the states these visit (see `of_model`).
+Of each run directory: from the event file, the mean of each metric over the last tenth of the run; from model.pt where
+there is one (--save-model), ten greedy episodes and what the networks say in the states these visit (see `of_model`).
 With --until, of a run as it was at that step, without its model. Writes benchmark/results/<figure>/diagnosis.csv (task,
-variant, seed, measure, value; what it holds of other runs stays) and diagnosis.json (commit, versions, date).
+variant, seed, measure, value; what it holds of other runs stays) and diagnosis.json (of each task and variant the step,
+commit, versions, date). Run directories are not in the repository: benchmark/figure_3.sh leaves them in runs/launch.
 """
 
 import argparse
@@ -28,142 +28,135 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import qmle_continuous as script  # noqa: E402
 
-NUM_EPISODES, NUM_STATES = 3, 50
+NUM_EPISODES, NUM_TO_COME = 10, 500
 
 
 def of_events(run_dir, until=None, share=0.1):
-    """The mean of each logged metric over the last share of the run, without losses/ and charts/: name -> value."""
+    """The mean of each logged metric over the last share of the run: name in TensorBoard -> value.
+
+    Raises ValueError for a run that ended before the step until.
+    """
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
     scalars = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in events.Tags()["scalars"]}
-    last = until or max(values[-1, 0] for values in scalars.values())
+    last = max(values[-1, 0] for values in scalars.values())
+    if until and last < until:
+        raise ValueError(f"--until is {until}, expected at most {last:.0f}, where {run_dir} ended")
+    last = until or last
     late = {name: v[(v[:, 0] > (1 - share) * last) & (v[:, 0] <= last), 1] for name, v in scalars.items()}
-    return {name.split("/")[1]: values.mean() for name, values in late.items() if len(values)}
-
-
-def rewarded_early(path, until=None, share=0.1):
-    """Share of the episodes in the first share of the run that had a return of at least 1."""
-    steps, returns = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2).T[:2]
-    return (returns[steps <= max(share * (until or steps[-1]), steps[0])] >= 1).mean()
+    return {name: values.mean() for name, values in late.items() if len(values)}
 
 
 def returns_to_go(rewards, gamma):
-    """Discounted return from each step on: (T,) -> (T,)."""
+    """Discounted return from each step on: (T, E) -> (T, E)."""
     returns = np.array(rewards, dtype=float)
     for t in reversed(range(len(returns) - 1)):
         returns[t] += gamma * returns[t + 1]
     return returns
 
 
-def dead_units(q_network, obs, actions):
-    """Share of the units of each hidden ReLU layer that are 0 for all rows of obs (T, obs_size), actions (T, A)."""
-    active = {}
-
-    def watch(name):
-        def hook(module, inputs, output):
-            active[name] = (output > 0).flatten(0, -2).any(0)
-
-        return hook
-
+def silent_units(q_network, obs, actions):
+    """Share of the units of each hidden ReLU layer that are 0 for all of obs (T, obs_size) and actions (T, A)."""
     features = q_network.obs_stream(obs)
-    linears = {
-        "obs": q_network.obs_stream[1].linear1,
-        "delta": q_network.delta_predictor[0],
-        "categorical": q_network.categorical_predictor[0],
-    }
-    handles = [linear.register_forward_hook(watch(name)) for name, linear in linears.items()]
-    q_network.obs_stream(obs), q_network.delta_predictor(features), q_network.categorical_predictor(features)
-    for handle in handles:
-        handle.remove()
     joint = torch.cat([features, q_network.action_stream(actions)], dim=1)
-    active["joint"] = (q_network.joint_block.linear1(joint) > 0).any(0)
-    return {f"dead_{name}": 1 - on.float().mean().item() for name, on in active.items()}
+    normal = q_network.obs_stream[0](obs)  # what the residual block of the observation stream reads
+    layers = {
+        "observation": q_network.obs_stream[1].linear1(normal),
+        "joint": q_network.joint_block.linear1(joint),
+        "delta": q_network.delta_predictor[0](features),
+        "categorical": q_network.categorical_predictor[0](features),
+    }
+    return {f"silent/{name}": (values <= 0).all(0).float().mean().item() for name, values in layers.items()}
+
+
+def play(q_network, args, num_episodes):
+    """Greedy episodes side by side, until all have ended: obs (T, E, obs_size), actions (T, E, A), rewards (T, E).
+
+    Rewards are NaN after the end of an episode, and whether it terminated is the last value: (E,).
+    """
+    envs = [script.make_env(args.env_id) for _ in range(num_episodes)]
+    obs = [env.reset(seed=script.episode_seed(args.seed + 2_000_000, i))[0] for i, env in enumerate(envs)]
+    running, terminated, steps = [True] * num_episodes, np.zeros(num_episodes, bool), []
+    while any(running):
+        batch = torch.tensor(np.array(obs), dtype=torch.float32)
+        features = q_network.obs_stream(batch)
+        actions = script.sample_actions(q_network, features, args.num_greedy_samples, args)
+        actions = script.argmax_action(q_network, features, actions)[0].numpy()
+        rewards = np.full(num_episodes, np.nan)
+        for i, env in enumerate(envs):
+            if running[i]:
+                env_action = script.to_env_action(actions[i], env.action_space)
+                obs[i], rewards[i], terminated[i], truncated, _ = env.step(env_action)
+                running[i] = not (terminated[i] or truncated)
+        steps.append((batch.numpy(), actions, rewards))
+    return *map(np.array, zip(*steps, strict=True)), terminated
 
 
 @torch.no_grad()
 def of_model(path):
     """What a trained agent does and believes in NUM_EPISODES greedy episodes: measure -> value.
 
-    mean_q: Q of the actions taken, over the steps that have at least 300 more to come (0.99^300 is 0.05); return_to_go:
-    the discounted return that followed, over_estimation: the difference, correlation: between the two.
-    q_spread: standard deviation of Q over uniform actions, search_gain: how much higher the best of 20,000 uniform
-    actions stands than the one found with num_greedy_samples, both in NUM_STATES of the states; repeatability: mean
-    distance of a coordinate between two searches in one state; saturated: share of coordinates beyond 0.95.
+    greedy/q: Q of the actions taken, over the steps that have NUM_TO_COME more to come; greedy/return_to_go: the
+    discounted return that followed, too low by at most 100 * 0.99^500 = 0.7 where an episode is cut off with rewards of
+    1. Both again for the episodes with a return below 10 alone, if there are any. silent/...: see silent_units, over
+    the states visited and, for the joint layers, the actions taken as well as uniform ones.
     """
     q_network, args = script.load_model(str(path), script.Args(seed=1, cuda=False))
-    env = script.make_env(args.env_id)
-    policy = script.make_policy(q_network, args)
     torch.manual_seed(0)
-    observations, actions, values, returns, scores = [], [], [], [], []
-    for episode in range(NUM_EPISODES):
-        obs, _ = env.reset(seed=script.episode_seed(args.seed + 2_000_000, episode))
-        rewards, done = [], False
-        while not done:
-            action = policy(obs)
-            observations.append(np.asarray(obs, np.float32))
-            actions.append(action)
-            obs, reward, terminated, truncated, _ = env.step(script.to_env_action(action, env.action_space))
-            rewards.append(float(reward))
-            done = terminated or truncated
-        to_go = returns_to_go(rewards, args.gamma)
-        if not terminated:
-            to_go[-300:] = np.nan  # cut off
-        returns.append(to_go)
-        scores.append(sum(rewards))
-    obs, actions = torch.tensor(np.array(observations)), torch.tensor(np.array(actions))
-    features = q_network.obs_stream(obs)
-    values = q_network.q_values(features, actions.unsqueeze(1)).squeeze(1).numpy()
-    returns = np.concatenate(returns)
-    counts = np.isfinite(returns)
-    found = {"greedy_return": np.mean(scores), "mean_q": values[counts].mean(), "return_to_go": returns[counts].mean()}
-    found["over_estimation"] = (values - returns)[counts].mean()
-    if returns[counts].std() > 0:
-        found["correlation"] = np.corrcoef(values[counts], returns[counts])[0, 1]
-    found["saturated"] = (actions.abs() > 0.95).float().mean().item()
-    found |= dead_units(q_network, obs, actions)
-    size = actions.shape[1]
-    spreads, gains, distances = [], [], []
-    for i in np.linspace(0, len(obs) - 1, NUM_STATES).astype(int):
-        uniform = script.sample_uniform(1, 20_000, size, "cpu")
-        q = torch.cat([q_network.q_values(features[i : i + 1], part) for part in uniform.split(2000, dim=1)], dim=1)
-        again = torch.from_numpy(policy(obs[i].numpy()))
-        spreads.append(q.std().item())
-        gains.append(q.max().item() - values[i])
-        distances.append((again - actions[i]).abs().mean().item())
-    found |= {"q_spread": np.mean(spreads), "search_gain": np.mean(gains), "repeatability": np.mean(distances)}
-    return found
+    obs, actions, rewards, terminated = play(q_network, args, NUM_EPISODES)
+    scores, to_go = np.nansum(rewards, 0), returns_to_go(np.nan_to_num(rewards), args.gamma)
+    num_steps = np.isfinite(rewards).sum(0)  # of each episode
+    last = np.where(terminated, num_steps, num_steps - NUM_TO_COME)
+    counts = np.arange(len(rewards))[:, None] < last  # (T, E)
+    ran = np.isfinite(rewards)
+    states, taken = torch.from_numpy(obs[ran]), torch.from_numpy(actions[ran])
+    q = np.full(rewards.shape, np.nan)
+    q[ran] = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1)).squeeze(1).numpy()
+    found = {"greedy/return": scores.mean(), "greedy/q": q[counts].mean(), "greedy/return_to_go": to_go[counts].mean()}
+    failed = counts & (scores < 10)
+    if failed.any():
+        found |= {"greedy/q_below_10": q[failed].mean(), "greedy/return_to_go_below_10": to_go[failed].mean()}
+    uniform = script.sample_uniform(1, *taken.shape, "cpu").squeeze(0)
+    return found | silent_units(q_network, torch.cat([states, states]), torch.cat([taken, uniform]))
 
 
 def main(figure, run_dirs, until=None):
     folder = ROOT / "benchmark" / "results" / figure
-    path, rows = folder / "diagnosis.csv", {}
+    path, json_path, rows, entries = folder / "diagnosis.csv", folder / "diagnosis.json", {}, {}
     if path.exists():
-        rows = {tuple(row[:4]): row[4] for row in list(csv.reader(path.open()))[1:]}
+        entries = json.loads(json_path.read_text())
+        for task, variant, seed, measure, value in list(csv.reader(path.open()))[1:]:
+            rows.setdefault((task, variant, seed), {})[measure] = value
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    entry = {"until": until, "date": f"{datetime.date.today()}"}
+    entry["commit"] = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    names = ("torch", "dm_control", "mujoco", "numpy")
+    entry["versions"] = {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
     for run_dir in map(pathlib.Path, run_dirs):
         args = json.loads((run_dir / "config.json").read_text())["args"]
         task, seed = args["env_id"].removeprefix("dm_control/").removesuffix("-v0"), str(args["seed"])
         launched = run_dir.resolve().parents[2].name.split("__")  # by launch.py: task, variant, first seed
         variant = launched[1] if len(launched) == 3 else "alone"
-        found = of_events(run_dir, until) | {"rewarded_early": rewarded_early(run_dir / "episodes.csv", until)}
+        found = of_events(run_dir, until)
         if not until and (run_dir / "model.pt").exists():
             found |= of_model(run_dir / "model.pt")
-        rows |= {(task, variant, seed, name): f"{value:.5g}" for name, value in found.items()}
+        rows[task, variant, seed] = {name: f"{value:.5g}" for name, value in found.items()}
+        entries[f"{task}/{variant}"] = entry
         print(task, variant, seed, {name: float(f"{value:.3g}") for name, value in found.items()}, flush=True)
-    with path.open("w") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("task", "variant", "seed", "measure", "value"))
-        writer.writerows((*key, rows[key]) for key in sorted(rows))
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    manifest = {"date": f"{datetime.date.today()}"}
-    manifest["commit"] = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    names = ("torch", "dm_control", "mujoco", "numpy")
-    manifest["versions"] = {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
-    (folder / "diagnosis.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        with path.open("w") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("task", "variant", "seed", "measure", "value"))
+            for run in sorted(rows):
+                writer.writerows((*run, *row) for row in sorted(rows[run].items()))
+        json_path.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("figure", help="whose folder of benchmark/results takes what is found")
-    parser.add_argument("run_dirs", nargs="+", help="run directories, with event file, episodes.csv and config.json")
+    parser.add_argument("run_dirs", nargs="+", help="run directories, with event file and config.json")
     parser.add_argument("--until", type=int, help="environment step that counts as the end of a run")
     args = parser.parse_args()
-    main(args.figure, args.run_dirs, args.until)
+    try:
+        main(args.figure, args.run_dirs, args.until)
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f"error: {error}")
