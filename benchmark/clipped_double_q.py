@@ -2,10 +2,11 @@
 
     python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped_double_q.py
 
-The experiment asks whether over-estimation is what keeps a task from being learnt. A second Q, on the same features of
-the observation with layers of its own after them, learns the same target, and the value of the action found is the
-smaller of both (Fujimoto et al. 2018, Eq. 10). The search itself asks the first Q alone. Everything else is untouched,
-the weights at the start included.
+The experiment asks whether over-estimation is what keeps a task from being learnt. A second Q learns the same target,
+and the value of the action found is the smaller of both (Fujimoto et al. 2018, Eq. 10); the search asks the first one.
+Unlike theirs the second Q is not a network of its own: it has own layers after the observation stream, which both share
+and both train, so that their errors are less independent. The other weights at the start are those of the script. Of
+the metrics, td_loss is the sum for both, and refresh_gain the smaller value minus the first Q's.
 """
 
 import pathlib

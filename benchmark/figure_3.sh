@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Figure 3: QMLE on 18 tasks of the DM Control Suite, five seeds each, a million steps, but half of that for dog-walk, whose
-# physics take longest; at the end ten greedy episodes. model.pt of each seed stays in runs/launch/figure_3/.
+# Figure 3: QMLE on 18 tasks of the DM Control Suite, five seeds each, a million steps, but half of that for humanoid-stand and
+# dog-walk, whose physics take longest; at the end ten greedy episodes. model.pt of each seed stays in runs/launch/figure_3/.
 # At least ten minutes a task on one H100 with 16 cores, by the speeds in the README; dog and humanoid take longer.
 # The 18 tasks are our choice: the paper does not name its own.
 #   usage: benchmark/figure_3.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)

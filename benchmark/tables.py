@@ -306,13 +306,15 @@ def figure_3(folder=RESULTS / "figure_3"):
 
     Ours at 0.5M and 1M is the return of the exploring policy over the 50,000 steps before.
     """
-    published = {"DDPG": 5e5, "DMPO": 5e5, "SAC": 1e6, "A3C": 1e8, "D4PG": 1e8}
+    published = {"DDPG": 5e5, "DMPO": 5e5, "DDPG (Spinning Up)": 1e6, "SAC": 1e6, "A3C": 1e8, "D4PG": 1e8}
     scores = {(row["task"], row["method"]): row for row in csv.DictReader(plot.REFERENCES.open())}
 
     def cell(task, method):
         row = scores.get((task, method))
         steps = f" at {float(row['steps']) / 1e6:g}M" if row and float(row["steps"]) != published[method] else ""
-        return f"{row['score']}{steps}, {row['seeds']} seeds" if row else ""
+        error = f" ({float(row['error']):.0f})" if row and row["error"] else ""
+        seeds = f"{row['seeds']} seed{'s' * (row['seeds'] != '1')}" if row else ""
+        return f"{float(row['score']):.0f}{error}{steps}, {seeds}" if row else ""
 
     data, rows = plot.read(folder), []
     for task in sorted(data, key=ACTION_DIMENSIONS.get):
@@ -326,7 +328,7 @@ def figure_3(folder=RESULTS / "figure_3"):
         cells += [cell(task, method) for method in published]
         rows.append([task, ACTION_DIMENSIONS[task], len(by_seed), *cells])
     header = ["task", "action dimensions", "seeds", "QMLE, training, 0.5M", "QMLE, training, 1M", "greedy, at the end"]
-    header += ["DDPG, 0.5M", "DMPO, 0.5M", "SAC, 1M", "A3C, 10<sup>8</sup>", "D4PG, 10<sup>8</sup>"]
+    header += ["DDPG, 0.5M", "DMPO, 0.5M", "plain DDPG, 1M", "SAC, 1M", "A3C, 10<sup>8</sup>", "D4PG, 10<sup>8</sup>"]
     return markdown(header, rows)
 
 
@@ -341,37 +343,59 @@ def read_diagnosis(name):
 
 def diagnosis():
     """What the runs of Figure 3 show beside their returns: means over the seeds."""
-    rows = []
-    for (task, _), measures in sorted(read_diagnosis("figure_3").items(), key=lambda x: ACTION_DIMENSIONS[x[0][0]]):
-        mean = {name: np.mean(values) for name, values in measures.items()}
-        row = [task, with_error(measures["initial_q_gap"])]
-        row.append(f"{mean['mean_q']:.0f}; {mean['return_to_go']:.0f}" if "mean_q" in mean else "")
-        row.append("; ".join(f"{mean[f'share_{part}']:.0%}" for part in ("uniform", "delta", "categorical", "stored")))
-        row.append(f"{mean['delta_loss']:.2f}; {mean['categorical_loss']:.2f}")
-        names = ("dead_obs", "dead_joint", "dead_delta", "dead_categorical")
-        row.append("; ".join(f"{mean[name]:.0%}" for name in names) if "dead_obs" in mean else "")
-        row.append(f"{mean['rewarded_early']:.0%}")
+    measures, rows = read_diagnosis("figure_3"), []
+    for task, by_variant in sorted(plot.read(RESULTS / "figure_3").items(), key=lambda x: ACTION_DIMENSIONS[x[0]]):
+        below = []  # share of the episodes with a return below 10 in the first and the last tenth, and of greedy ones
+        for seed in by_variant["qmle"].values():
+            steps, returns = seed.T
+            early, late = steps <= steps[-1] / 10, steps > 0.9 * steps[-1]
+            below.append(((returns[early] < 10).mean(), (returns[late] < 10).mean()))
+        shares = [f"{share:.0%}" for share in np.mean(below, 0)]
+        evaluations = (RESULTS / "figure_3" / task / "qmle").glob("seed_*_eval.csv")
+        greedy = [np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)[:, 2] for path in evaluations]
+        shares.append(f"{(np.concatenate(greedy) < 10).mean():.0%}")
+        own = measures.get((task, "qmle"), {})
+        mean = {name: np.mean(values) for name, values in own.items()}
+        row = [task, "; ".join(shares)] + [""] * 6
+        if own:
+            parts = ("uniform", "delta", "categorical", "stored")
+            names = ("observation", "joint", "delta", "categorical")
+            pairs = [zip(own[f"greedy/q{end}"], own[f"greedy/return_to_go{end}"], strict=True)
+                     if f"greedy/q{end}" in own else () for end in ("", "_below_10")]  # fmt: skip
+            row[2:] = [
+                with_error(own["charts/initial_q_gap"]),
+                *("; ".join(f"{q:.0f}, {to_go:.0f}" for q, to_go in pair) for pair in pairs),
+                "; ".join(f"{mean[f'argmax/share_{part}']:.0%}" for part in parts),
+                f"{mean['losses/delta_loss']:.2f}; {mean['losses/categorical_loss']:.2f}",
+                "; ".join(f"{mean[f'silent/{name}']:.0%}" for name in names),
+            ]
         rows.append(row)
-    header = ["task", "training: first Q minus return", "greedy: Q; return that followed"]
+    header = ["task", "episodes with a return below 10: first tenth; last tenth; greedy"]
+    header += ["training: first Q minus return", "greedy: Q, return that followed", "the same, episodes below 10 alone"]
     header += ["a<sup>max</sup> from: uniform; delta; categorical; stored", "losses: delta; categorical"]
-    header += ["dead units: observation; joint; delta; categorical", "early episodes with a return of at least 1"]
-    return markdown(header, rows)
+    return markdown([*header, "silent units: observation; joint; delta; categorical"], rows)
 
 
 def figure_3_why():
-    """The experiments on tasks of Figure 3, each beside the default's runs of that figure over the same steps."""
-    data, default = plot.read(RESULTS / "figure_3_why"), plot.read(RESULTS / "figure_3")
-    measures, rows = read_diagnosis("figure_3_why"), []
-    for task in sorted(data, key=ACTION_DIMENSIONS.get):
-        last = min(seed[-1, 0] for seeds in data[task].values() for seed in seeds.values())
-        for variant, seeds in (default.get(task, {}) | data[task]).items():
-            parts = {k: seed[seed[:, 0] <= last] for k, seed in seeds.items()}
-            cells = [with_error(plot.final_scores(parts, share)) for share in (0.1, 1)]
-            gaps = measures.get((task, variant), {}).get("initial_q_gap")
-            name = "default" if variant == "qmle" else f"`{variant}`"
-            rows.append([task, name, f"{last:,.0f}", len(seeds), *cells, with_error(gaps) if gaps else ""])
-    header = ["task", "variant", "steps", "seeds", "return (s.e.) of the last tenth", "of the whole run"]
-    return markdown([*header, "first Q minus return, last tenth"], rows)
+    """The experiments on tasks of Figure 3, each beside the default's runs of that figure in the same window."""
+    default, measures = plot.read(RESULTS / "figure_3"), read_diagnosis("figure_3_why")
+    entries = json.loads((RESULTS / "figure_3_why" / "diagnosis.json").read_text())
+    rows = []
+    for task in sorted({task for task, _ in measures}, key=ACTION_DIMENSIONS.get):
+        base = "default" if (task, "default") in measures else "qmle"  # "default" where event files were lost
+        variants = [base, *(variant for own, variant in measures if own == task and variant != base)]
+        until = max(entries[f"{task}/{v}"]["until"] for v in variants if f"{task}/{v}" in entries)
+        for variant in variants:
+            own = measures.get((task, variant), {})
+            returns, gaps = own.get("charts/episodic_return"), own.get("charts/initial_q_gap")
+            if not own:  # until they are made again
+                seeds = {k: rows[rows[:, 0] <= until] for k, rows in default[task]["qmle"].items()}
+                returns = plot.final_scores(seeds)
+            window = f"{0.9 * until:,.0f} to {until:,}"
+            name = "default" if variant == base else f"`{variant}`"
+            rows.append([task, window, name, len(returns), with_error(returns), with_error(gaps) if gaps else ""])
+    header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "first Q minus return (s.e.)"]
+    return markdown(header, rows)
 
 
 OPEN_TASKS, OPEN_SEEDS, OPEN_STEPS = ("walker-walk", "cheetah-run", "finger-spin"), 16, 200_000

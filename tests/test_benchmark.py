@@ -240,28 +240,41 @@ def test_double_softmax_patch_does_what_it_says(tmp_path):
 def test_clipped_double_q_patch_does_what_it_says(tmp_path):
     script, plain = patched("clipped_double_q", tmp_path), importlib.import_module("qmle_continuous_multiseed")
     args = plain.Args(mixed_precision=False)
-    torch.manual_seed(0)
-    before = plain.QNetwork(3, 2, 3)
-    torch.manual_seed(0)
-    network = script.QNetwork(3, 2, 3)
-    assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.state_dict().items())
-    batch = [torch.randn(8, 3), torch.randn(8, 3), torch.rand(8, 2), torch.rand(8, 2), torch.rand(8, 1)]
-    batch.append(torch.tensor([0.0, 1.0] * 4).view(8, 1))
-    output = network.second_joint[-1]
-    torch.nn.init.zeros_(output.weight)
-    q = before.q_values(before.obs_stream(batch[0]), batch[2].unsqueeze(1)).squeeze(1)
-    for second in (-5.0, 1e3):  # what the second Q says everywhere
-        torch.nn.init.constant_(output.bias, second)
-        torch.manual_seed(1)
-        *_, td_errors, metrics = script.training_loss(network, network, batch, torch.ones(8), args)
-        torch.manual_seed(1)
-        *_, expected, _ = plain.training_loss(before, before, batch, torch.ones(8), args)
-        target = (expected + q).detach()
-        if second < 0:
-            target = batch[4].squeeze(1) + 0.99 * (1 - batch[5].squeeze(1)) * second
-        torch.testing.assert_close(td_errors, (target - q).detach())
-        loss = ((target - q) ** 2).mean() + ((target - second) ** 2).mean()
-        torch.testing.assert_close(metrics["losses/td_loss"], loss.detach())
+
+    def networks(module):  # online and target, which differ
+        made = []
+        for seed in (0, 1):
+            torch.manual_seed(seed)
+            made.append(module.QNetwork(3, 2, 3))
+        return made
+
+    (before, before_target), (online, target) = networks(plain), networks(script)
+    assert all(torch.equal(value, online.state_dict()[name]) for name, value in before.state_dict().items())
+    torch.manual_seed(2)
+    obs, next_obs = torch.randn(64, 3), torch.randn(64, 3)
+    batch = [obs, next_obs, torch.rand(64, 2), torch.rand(64, 2), torch.rand(64, 1), (torch.rand(64, 1) < 0.3).float()]
+    torch.manual_seed(3)
+    _, expected_a_max, before_errors, _ = plain.training_loss(before, before_target, batch, torch.ones(64), args)
+    torch.manual_seed(3)
+    loss, a_max, td_errors, metrics = script.training_loss(online, target, batch, torch.ones(64), args)
+    torch.testing.assert_close(a_max, expected_a_max)  # the search is as before
+
+    def first(network, obs, actions):
+        return network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
+
+    def second(network, obs, actions):  # Fujimoto et al. 2018, Eq. 10, written once more
+        joined = torch.cat([network.obs_stream(obs), network.second_action_stream(actions)], dim=1)
+        return network.second_joint(joined).squeeze(1)
+
+    values = [q(target, next_obs, a_max) for q in (first, second)]
+    assert 0 < (values[1] < values[0]).sum() < 64
+    aim = (batch[4].squeeze(1) + 0.99 * (1 - batch[5].squeeze(1)) * torch.minimum(*values)).detach()
+    torch.testing.assert_close(td_errors, (aim - first(online, obs, batch[2])).detach())
+    assert (td_errors <= before_errors + 1e-5).all()
+    errors = [aim - q(online, obs, batch[2]) for q in (first, second)]
+    torch.testing.assert_close(metrics["losses/td_loss"], sum((e**2).mean() for e in errors).detach())
+    loss.backward()
+    assert online.second_joint[-1].weight.grad.abs().sum() > 0
 
 
 # ---- plots and statistics
@@ -504,35 +517,83 @@ def test_speed_says_which_of_its_processes_failed(tmp_path):
 # ---- the diagnosis of runs
 
 
-def test_returns_to_go_and_dead_units_by_hand():
-    np.testing.assert_allclose(diagnose.returns_to_go([1, 0, 2], 0.5), [1.5, 1, 2])
+def test_returns_to_go_and_silent_units_by_hand():
+    np.testing.assert_allclose(diagnose.returns_to_go([[1, 3], [0, 0], [2, 0]], 0.5), [[1.5, 3], [1, 0], [2, 0]])
     torch.manual_seed(0)
     network = diagnose.script.QNetwork(3, 2, 3)
     with torch.no_grad():  # biases that no input outweighs switch units on or off
         for bias in (network.obs_stream[1].linear1.bias, network.joint_block.linear1.bias):
             bias[:], bias[: len(bias) // 4] = 1e3, -1e3
         network.delta_predictor[0].bias[:] = -1e3
-    dead = diagnose.dead_units(network, torch.randn(500, 3), torch.rand(500, 2))
-    assert dead["dead_obs"] == 0.25 and dead["dead_joint"] == 0.25 and dead["dead_delta"] == 1
-    assert dead["dead_categorical"] < 1
+    silent = diagnose.silent_units(network, torch.randn(500, 3), torch.rand(500, 2))
+    assert silent["silent/observation"] == silent["silent/joint"] == 0.25 and silent["silent/delta"] == 1
+    assert silent["silent/categorical"] < 1
+
+
+def test_of_model_by_hand(monkeypatch):
+    """Two episodes: one of 4 steps that is cut off, one that terminates at step 3, and a network that says 5."""
+    network = diagnose.script.QNetwork(1, 1, 3)
+    torch.nn.init.zeros_(network.joint_output.weight), torch.nn.init.constant_(network.joint_output.bias, 5.0)
+    args = diagnose.script.Args(gamma=0.5)
+    rewards = np.array([[20.0, 1], [0, 2], [0, 4], [8, np.nan]])
+    played = np.zeros((4, 2, 1), np.float32), np.zeros((4, 2, 1), np.float32), rewards, np.array([False, True])
+    monkeypatch.setattr(diagnose, "play", lambda *_: played)
+    monkeypatch.setattr(diagnose.script, "load_model", lambda *_: (network, args))
+    monkeypatch.setattr(diagnose, "NUM_TO_COME", 2)
+    found = diagnose.of_model("model.pt")
+    assert found["greedy/return"] == (28 + 7) / 2
+    to_go = [21, 2], [3, 4, 4]  # of the episode that is cut off without the last two steps
+    assert found["greedy/return_to_go"] == pytest.approx(np.mean([*to_go[0], *to_go[1]]))
+    assert found["greedy/q"] == found["greedy/q_below_10"] == 5
+    assert found["greedy/return_to_go_below_10"] == pytest.approx(np.mean(to_go[1]))
 
 
 def test_diagnosis_of_a_run(tmp_path, monkeypatch):
-    flags = "--env-id dm_control/finger-spin-v0 --seed 4 --total-timesteps 1200 --num-greedy-samples 20 --save-model"
-    command = [sys.executable, str(ROOT / "qmle_continuous.py"), "--no-compile", *flags.split()]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    (run_dir,) = (tmp_path / "runs").iterdir()
+    flags = "--env-id dm_control/finger-spin-v0 --seed 4 --total-timesteps 1200 --eval-frequency 1100 --eval-episodes 1"
+    flags += " --no-compile --num-greedy-samples 20 --save-model"
+    command = [sys.executable, str(ROOT / "qmle_continuous.py"), *flags.split()]
+    attempt = tmp_path / "finger-spin__some-variant__4" / "attempt"
+    attempt.mkdir(parents=True)
+    subprocess.run(command, cwd=attempt, check=True, capture_output=True)
+    (run_dir,) = (attempt / "runs").iterdir()
     monkeypatch.setattr(diagnose, "ROOT", tmp_path)
-    monkeypatch.setattr(diagnose, "NUM_EPISODES", 1)
+    monkeypatch.setattr(diagnose, "NUM_EPISODES", 2)
     folder = tmp_path / "benchmark" / "results" / "figure"
     folder.mkdir(parents=True)
-    before = "task,variant,seed,measure,value\nother,qmle,1,delta_loss,0.5\nfinger-spin,alone,4,q_values,1e9\n"
-    (folder / "diagnosis.csv").write_text(before)
+    before = "other,qmle,1,losses/delta_loss,0.5\nfinger-spin,some-variant,4,of-before,1\n"
+    (folder / "diagnosis.csv").write_text("task,variant,seed,measure,value\n" + before)
+    (folder / "diagnosis.json").write_text(json.dumps({"other/qmle": {"until": 7}}))
+
+    def read():
+        rows = [row for row in csv.reader((folder / "diagnosis.csv").open()) if row[0] == "finger-spin"]
+        assert {tuple(row[:3]) for row in rows} == {("finger-spin", "some-variant", "4")}
+        return {row[3]: float(row[4]) for row in rows}
+
     diagnose.main("figure", [run_dir])
-    rows = {tuple(row[:4]): row[4] for row in list(csv.reader((folder / "diagnosis.csv").open()))[1:]}
-    assert rows["other", "qmle", "1", "delta_loss"] == "0.5"
-    values = {key[3]: float(value) for key, value in rows.items() if key[:3] == ("finger-spin", "alone", "4")}
-    assert values["rewarded_early"] in (0, 1) and values["q_values"] < 100 and values["q_spread"] > 0
-    assert 0 < values["share_uniform"] < 1
-    assert values["over_estimation"] == pytest.approx(values["mean_q"] - values["return_to_go"], abs=1e-3)
-    assert "episodic_return" not in diagnose.of_events(run_dir, until=999)  # the first episode ends at 1000
+    assert "other,qmle,1,losses/delta_loss,0.5\n" in (folder / "diagnosis.csv").read_text()
+    values = read()
+    assert "of-before" not in values and values["greedy/return"] >= 0 and 0 < values["argmax/share_uniform"] < 1
+    events = diagnose.EventAccumulator(str(run_dir)).Reload()
+    assert values["eval/episodic_return"] == pytest.approx(events.Scalars("eval/episodic_return")[0].value, rel=1e-4)
+    losses = [event.value for event in events.Scalars("losses/td_loss") if event.step > 0.9 * 1101]  # the last event
+    assert len(losses) == 2 and values["losses/td_loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+
+    diagnose.main("figure", [run_dir], until=1100)
+    assert read()["losses/td_loss"] == pytest.approx(losses[0], rel=1e-4) and "greedy/return" not in read()
+    entries = json.loads((folder / "diagnosis.json").read_text())
+    assert entries["finger-spin/some-variant"]["until"] == 1100 and entries["other/qmle"]["until"] == 7
+    with pytest.raises(ValueError, match="--until is 5000, expected at most"):
+        diagnose.main("figure", [run_dir], until=5000)
+
+
+def test_table_of_the_experiments(monkeypatch, tmp_path):
+    fake_results(tmp_path / "figure_3", "cheetah-run", "qmle", [10, 30])
+    why = tmp_path / "figure_3_why"
+    why.mkdir()
+    lines = ["cheetah-run,qmle-second,1,charts/episodic_return,50", "cheetah-run,qmle-second,1,charts/initial_q_gap,3"]
+    (why / "diagnosis.csv").write_text("\n".join(["task,variant,seed,measure,value", *lines]) + "\n")
+    (why / "diagnosis.json").write_text(json.dumps({"cheetah-run/qmle-second": {"until": 20_000}}))
+    monkeypatch.setattr(tables, "RESULTS", tmp_path)
+    rows = tables.figure_3_why().splitlines()[2:]
+    assert rows[0] == "| cheetah-run | 18,000 to 20,000 | default | 2 | 20 (10) |  |"
+    assert rows[1] == "| cheetah-run | 18,000 to 20,000 | `qmle-second` | 1 | 50 | 3 |"
