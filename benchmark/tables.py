@@ -384,9 +384,9 @@ def figure_3_why():
     for task in sorted({task for task, _ in measures}, key=ACTION_DIMENSIONS.get):
         base = "default" if (task, "default") in measures else "qmle"  # "default" where event files were lost
         variants = [base, *(variant for own, variant in measures if own == task and variant != base)]
-        until = max(entries[f"{task}/{v}"]["until"] for v in variants if f"{task}/{v}" in entries)
+        last = max(entries[f"{task}/{variant}"]["until"] for variant in variants if f"{task}/{variant}" in entries)
         for variant in variants:
-            own = measures.get((task, variant), {})
+            own, until = measures.get((task, variant), {}), entries.get(f"{task}/{variant}", {}).get("until", last)
             returns, gaps = own.get("charts/episodic_return"), own.get("charts/initial_q_gap")
             if not own:  # until they are made again
                 seeds = {k: rows[rows[:, 0] <= until] for k, rows in default[task]["qmle"].items()}
