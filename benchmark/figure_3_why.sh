@@ -14,9 +14,9 @@ fish-swim         clipped-double-q  python runs/patched/clipped/qmle_continuous_
 humanoid-stand    clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 250000
 cheetah-run       clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000
 finger-turn_hard  clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 250000
-fish-swim         updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
-humanoid-stand    updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
-cheetah-run       updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
-finger-turn_hard  updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 250000 --train-frequency 2
+fish-swim         updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2
+humanoid-stand    updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2
+cheetah-run       updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2
+finger-turn_hard  updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2
 cheetah-run       default           python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000
 END
