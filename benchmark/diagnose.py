@@ -6,8 +6,8 @@
 Of each run directory: from the event file, the mean of each metric over the last tenth of the run; from model.pt where
 there is one (--save-model), ten greedy episodes and what the networks say in the states these visit (see `of_model`).
 With --until, of a run as it was at that step, without its model. Writes benchmark/results/<figure>/diagnosis.csv (task,
-variant, seed, measure, value; what it holds of other runs stays) and diagnosis.json (of each task and variant the step,
-commit, versions, date). Run directories are not in the repository: benchmark/figure_3.sh leaves them in runs/launch.
+variant, seed, until, measure, value; what it holds of other runs and other steps stays) and diagnosis.json (commit,
+versions and date of each). Run directories are not in the repository: benchmark/figure_3.sh leaves them in runs/launch.
 """
 
 import argparse
@@ -32,18 +32,18 @@ NUM_EPISODES, NUM_TO_COME = 10, 500
 
 
 def of_events(run_dir, until=None, share=0.1):
-    """The mean of each logged metric over the last share of the run: name in TensorBoard -> value.
+    """The last step, and the mean of each logged metric over the last share of the run: name in TensorBoard -> value.
 
     Raises ValueError for a run that ended before the step until.
     """
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
     scalars = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in events.Tags()["scalars"]}
-    last = max(values[-1, 0] for values in scalars.values())
+    last = int(max(values[-1, 0] for values in scalars.values()))
     if until and last < until:
-        raise ValueError(f"--until is {until}, expected at most {last:.0f}, where {run_dir} ended")
+        raise ValueError(f"--until is {until}, expected at most {last}, where {run_dir} ended")
     last = until or last
     late = {name: v[(v[:, 0] > (1 - share) * last) & (v[:, 0] <= last), 1] for name, v in scalars.items()}
-    return {name: values.mean() for name, values in late.items() if len(values)}
+    return last, {name: values.mean() for name, values in late.items() if len(values)}
 
 
 def returns_to_go(rewards, gamma):
@@ -97,8 +97,8 @@ def of_model(path):
 
     greedy/q: Q of the actions taken, over the steps that have NUM_TO_COME more to come; greedy/return_to_go: the
     discounted return that followed, too low by at most 100 * 0.99^500 = 0.7 where an episode is cut off with rewards of
-    1. Both again for the episodes with a return below 10 alone, if there are any. silent/...: see silent_units, over
-    the states visited and, for the joint layers, the actions taken as well as uniform ones.
+    1. Both again for the episodes with a return below 10 alone, if there are any, and their number. silent/...: see
+    silent_units, over the states visited and, for the joint layers, the actions taken as well as uniform ones.
     """
     q_network, args = script.load_model(str(path), script.Args(seed=1, cuda=False))
     torch.manual_seed(0)
@@ -113,6 +113,7 @@ def of_model(path):
     q[ran] = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1)).squeeze(1).numpy()
     found = {"greedy/return": scores.mean(), "greedy/q": q[counts].mean(), "greedy/return_to_go": to_go[counts].mean()}
     failed = counts & (scores < 10)
+    found["greedy/num_below_10"] = (scores < 10).sum()
     if failed.any():
         found |= {"greedy/q_below_10": q[failed].mean(), "greedy/return_to_go_below_10": to_go[failed].mean()}
     uniform = script.sample_uniform(1, *taken.shape, "cpu").squeeze(0)
@@ -124,10 +125,10 @@ def main(figure, run_dirs, until=None):
     path, json_path, rows, entries = folder / "diagnosis.csv", folder / "diagnosis.json", {}, {}
     if path.exists():
         entries = json.loads(json_path.read_text())
-        for task, variant, seed, measure, value in list(csv.reader(path.open()))[1:]:
-            rows.setdefault((task, variant, seed), {})[measure] = value
+        for *run, measure, value in list(csv.reader(path.open()))[1:]:
+            rows.setdefault(tuple(run), {})[measure] = value
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    entry = {"until": until, "date": f"{datetime.date.today()}"}
+    entry = {"date": f"{datetime.date.today()}"}
     entry["commit"] = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     names = ("torch", "dm_control", "mujoco", "numpy")
     entry["versions"] = {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
@@ -136,15 +137,15 @@ def main(figure, run_dirs, until=None):
         task, seed = args["env_id"].removeprefix("dm_control/").removesuffix("-v0"), str(args["seed"])
         launched = run_dir.resolve().parents[2].name.split("__")  # by launch.py: task, variant, first seed
         variant = launched[1] if len(launched) == 3 else "alone"
-        found = of_events(run_dir, until)
+        last, found = of_events(run_dir, until)
         if not until and (run_dir / "model.pt").exists():
             found |= of_model(run_dir / "model.pt")
-        rows[task, variant, seed] = {name: f"{value:.5g}" for name, value in found.items()}
-        entries[f"{task}/{variant}"] = entry
-        print(task, variant, seed, {name: float(f"{value:.3g}") for name, value in found.items()}, flush=True)
+        rows[task, variant, seed, str(last)] = {name: f"{value:.5g}" for name, value in found.items()}
+        entries[f"{task}/{variant}/{seed}/{last}"] = entry
+        print(task, variant, seed, last, {name: float(f"{value:.3g}") for name, value in found.items()}, flush=True)
         with path.open("w") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("task", "variant", "seed", "measure", "value"))
+            writer.writerow(("task", "variant", "seed", "until", "measure", "value"))
             for run in sorted(rows):
                 writer.writerows((*run, *row) for row in sorted(rows[run].items()))
         json_path.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")

@@ -3,6 +3,7 @@
 # The runs of figure_3.sh are what they are held against, over the same steps.
 #   clipped-double-q   is it over-estimation? A second Q, and the smaller of both values: a patch of the script, made here
 #   updates-x5         is it too few updates? One every two steps instead of ten; the target is copied as often as before
+#   gamma-0.97         do states in which it is stuck lose their value too slowly? TD errors there are 1 - gamma of it
 #   default            of cheetah-run again, whose event files of figure_3.sh are lost
 #   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py figure_3_why
@@ -18,5 +19,6 @@ fish-swim         updates-x5        python qmle_continuous_multiseed.py --env-id
 humanoid-stand    updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2
 cheetah-run       updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2
 finger-turn_hard  updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2
+finger-turn_hard  gamma-0.97        python qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 500000 --gamma 0.97
 cheetah-run       default           python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000
 END

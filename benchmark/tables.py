@@ -332,69 +332,84 @@ def figure_3(folder=RESULTS / "figure_3"):
     return markdown(header, rows)
 
 
-def read_diagnosis(name):
-    """(task, variant) -> measure -> a value for each seed that has it, of what diagnose.py wrote."""
+def read_diagnosis(folder):
+    """(task, variant, step) -> measure -> a value for each seed that has it, of what diagnose.py wrote."""
     found = {}
-    for row in csv.DictReader((RESULTS / name / "diagnosis.csv").open()):
-        measures = found.setdefault((row["task"], row["variant"]), {})
+    for row in csv.DictReader((folder / "diagnosis.csv").open()):
+        measures = found.setdefault((row["task"], row["variant"], int(row["until"])), {})
         measures.setdefault(row["measure"], []).append(float(row["value"]))
     return found
 
 
-def diagnosis():
-    """What the runs of Figure 3 show beside their returns: means over the seeds."""
-    measures, rows = read_diagnosis("figure_3"), []
-    for task, by_variant in sorted(plot.read(RESULTS / "figure_3").items(), key=lambda x: ACTION_DIMENSIONS[x[0]]):
-        below = []  # share of the episodes with a return below 10 in the first and the last tenth, and of greedy ones
-        for seed in by_variant["qmle"].values():
-            steps, returns = seed.T
-            early, late = steps <= steps[-1] / 10, steps > 0.9 * steps[-1]
-            below.append(((returns[early] < 10).mean(), (returns[late] < 10).mean()))
-        shares = [f"{share:.0%}" for share in np.mean(below, 0)]
-        evaluations = (RESULTS / "figure_3" / task / "qmle").glob("seed_*_eval.csv")
-        greedy = [np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)[:, 2] for path in evaluations]
-        shares.append(f"{(np.concatenate(greedy) < 10).mean():.0%}")
-        own = measures.get((task, "qmle"), {})
-        mean = {name: np.mean(values) for name, values in own.items()}
-        row = [task, "; ".join(shares)] + [""] * 6
-        if own:
-            parts = ("uniform", "delta", "categorical", "stored")
-            names = ("observation", "joint", "delta", "categorical")
-            pairs = [zip(own[f"greedy/q{end}"], own[f"greedy/return_to_go{end}"], strict=True)
-                     if f"greedy/q{end}" in own else () for end in ("", "_below_10")]  # fmt: skip
-            row[2:] = [
-                with_error(own["charts/initial_q_gap"]),
-                *("; ".join(f"{q:.0f}, {to_go:.0f}" for q, to_go in pair) for pair in pairs),
-                "; ".join(f"{mean[f'argmax/share_{part}']:.0%}" for part in parts),
-                f"{mean['losses/delta_loss']:.2f}; {mean['losses/categorical_loss']:.2f}",
-                "; ".join(f"{mean[f'silent/{name}']:.0%}" for name in names),
-            ]
-        rows.append(row)
+def below_10(folder):
+    """Share of the episodes with a return below 10: in the first and the last tenth of the training, and greedy ones.
+
+    folder: of a task and variant. Means over the seeds; the last is None without evaluations.
+    """
+    shares, greedy = [], []
+    for path in folder.glob("seed_*.csv"):
+        rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+        if path.stem.endswith("_eval"):
+            greedy.append((rows[rows[:, 0] == rows[-1, 0], 2] < 10).mean())
+        else:
+            steps, low = rows[:, 0] / rows[-1, 0], rows[:, 1] < 10
+            shares.append((low[steps <= 0.1].mean(), low[steps > 0.9].mean()))
+    return *np.mean(shares, axis=0), np.mean(greedy) if greedy else None
+
+
+def diagnosis(results=RESULTS / "figure_3"):
+    """What the runs of Figure 3 show beside their returns: means over the seeds, or a number for each."""
+    measures, rows = {}, []
+    for (task, variant, step), values in sorted(read_diagnosis(results).items()):
+        if variant == "qmle":
+            measures[task] = values  # of the last step
+    for task in sorted(plot.read(results), key=ACTION_DIMENSIONS.get):
+        own = measures.get(task, {})
+
+        def mean(form, *names, own=own):
+            return "; ".join(format(np.mean(own[name]), form) for name in names) if names[0] in own else ""
+
+        def q_and_return(end, own=own):
+            pairs = zip(own.get(f"greedy/q{end}", ()), own.get(f"greedy/return_to_go{end}", ()), strict=True)
+            return "; ".join(f"{q:.0f}, {to_go:.1f}" for q, to_go in pairs)
+
+        shares = [f"{share:.0%}" for share in below_10(results / task / "qmle") if share is not None]
+        numbers = ", ".join(f"{number:.0f}" for number in own.get("greedy/num_below_10", ()))
+        failed = q_and_return("_below_10")
+        parts = [f"argmax/share_{part}" for part in ("uniform", "delta", "categorical", "stored")]
+        layers = [f"silent/{layer}" for layer in ("observation", "joint", "delta", "categorical")]
+        gaps = own.get("charts/initial_q_gap")
+        losses = mean(".2f", "losses/delta_loss", "losses/categorical_loss")
+        row = [task, "; ".join(shares), with_error(gaps) if gaps else "", q_and_return("")]
+        row += [f"{failed} ({numbers} episodes)" if failed else "", mean(".0%", *parts), losses]
+        rows.append([*row, mean(".0%", *layers)])
     header = ["task", "episodes with a return below 10: first tenth; last tenth; greedy"]
-    header += ["training: first Q minus return", "greedy: Q, return that followed", "the same, episodes below 10 alone"]
+    header += [
+        "training: Q at the start minus return",
+        "greedy: Q, return that followed",
+        "the same, episodes below 10",
+    ]
     header += ["a<sup>max</sup> from: uniform; delta; categorical; stored", "losses: delta; categorical"]
     return markdown([*header, "silent units: observation; joint; delta; categorical"], rows)
 
 
-def figure_3_why():
-    """The experiments on tasks of Figure 3, each beside the default's runs of that figure in the same window."""
-    default, measures = plot.read(RESULTS / "figure_3"), read_diagnosis("figure_3_why")
-    entries = json.loads((RESULTS / "figure_3_why" / "diagnosis.json").read_text())
-    rows = []
-    for task in sorted({task for task, _ in measures}, key=ACTION_DIMENSIONS.get):
-        base = "default" if (task, "default") in measures else "qmle"  # "default" where event files were lost
-        variants = [base, *(variant for own, variant in measures if own == task and variant != base)]
-        last = max(entries[f"{task}/{variant}"]["until"] for variant in variants if f"{task}/{variant}" in entries)
-        for variant in variants:
-            own, until = measures.get((task, variant), {}), entries.get(f"{task}/{variant}", {}).get("until", last)
+def figure_3_why(results=RESULTS):
+    """The experiments on tasks of Figure 3, each beside the default's runs in the same window, the last tenth."""
+    default, measures, rows = plot.read(results / "figure_3"), read_diagnosis(results / "figure_3_why"), []
+    windows = {(task, step) for task, variant, step in measures if variant not in ("qmle", "default")}
+    for task, step in sorted(windows, key=lambda window: (ACTION_DIMENSIONS[window[0]], window)):
+        base = "default" if (task, "default", step) in measures else "qmle"  # "default": again, for its event files
+        variants = [v for own_task, v, own_step in measures if (own_task, own_step) == (task, step)]
+        for variant in [base, *(v for v in variants if v not in ("qmle", "default"))]:
+            own = measures.get((task, variant, step), {})
             returns, gaps = own.get("charts/episodic_return"), own.get("charts/initial_q_gap")
-            if not own:  # until they are made again
-                seeds = {k: rows[rows[:, 0] <= until] for k, rows in default[task]["qmle"].items()}
+            if not own:
+                seeds = {k: seed[seed[:, 0] <= step] for k, seed in default[task]["qmle"].items()}
                 returns = plot.final_scores(seeds)
-            window = f"{0.9 * until:,.0f} to {until:,}"
             name = "default" if variant == base else f"`{variant}`"
+            window = f"{0.9 * step:,.0f} to {step:,}"
             rows.append([task, window, name, len(returns), with_error(returns), with_error(gaps) if gaps else ""])
-    header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "first Q minus return (s.e.)"]
+    header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "Q at the start minus return (s.e.)"]
     return markdown(header, rows)
 
 
