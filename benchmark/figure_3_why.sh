@@ -2,8 +2,8 @@
 # Why some tasks of Figure 3 are not learnt, one experiment for each reason suspected (README, "Why the worst are worst").
 # The runs of figure_3.sh are what they are held against, over the same steps.
 #   clipped-double-q   is it over-estimation? A second Q, and the smaller of both values: a patch of the script, made here
-#   updates-x5         is it too few updates? One every two steps instead of ten; the target is copied as often as before
-#   gamma-0.97         do states in which it is stuck lose their value too slowly? TD errors there are 1 - gamma of it
+#   updates-x5         is it too few updates? One every two steps instead of ten; the target is copied after as many steps
+#   gamma-0.97         do states in which it is stuck lose their value too slowly? Without reward 1 - gamma of it a target copy
 #   default            of cheetah-run again, whose event files of figure_3.sh are lost
 #   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py figure_3_why

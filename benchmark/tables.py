@@ -360,7 +360,7 @@ def below_10(folder):
 def diagnosis(results=RESULTS / "figure_3"):
     """What the runs of Figure 3 show beside their returns: means over the seeds, or a number for each."""
     measures, rows = {}, []
-    for (task, variant, step), values in sorted(read_diagnosis(results).items()):
+    for (task, variant, _), values in sorted(read_diagnosis(results).items()):
         if variant == "qmle":
             measures[task] = values  # of the last step
     for task in sorted(plot.read(results), key=ACTION_DIMENSIONS.get):
@@ -381,14 +381,11 @@ def diagnosis(results=RESULTS / "figure_3"):
         gaps = own.get("charts/initial_q_gap")
         losses = mean(".2f", "losses/delta_loss", "losses/categorical_loss")
         row = [task, "; ".join(shares), with_error(gaps) if gaps else "", q_and_return("")]
-        row += [f"{failed} ({numbers} episodes)" if failed else "", mean(".0%", *parts), losses]
+        row += [f"{failed} ({numbers} of 10)" if failed else "", mean(".0%", *parts), losses]
         rows.append([*row, mean(".0%", *layers)])
     header = ["task", "episodes with a return below 10: first tenth; last tenth; greedy"]
-    header += [
-        "training: Q at the start minus return",
-        "greedy: Q, return that followed",
-        "the same, episodes below 10",
-    ]
+    header += ["training: Q at the start minus return"]
+    header += ["greedy: Q, return that followed", "the same of episodes below 10 (number)"]
     header += ["a<sup>max</sup> from: uniform; delta; categorical; stored", "losses: delta; categorical"]
     return markdown([*header, "silent units: observation; joint; delta; categorical"], rows)
 
@@ -403,6 +400,8 @@ def figure_3_why(results=RESULTS):
         for variant in [base, *(v for v in variants if v not in ("qmle", "default"))]:
             own = measures.get((task, variant, step), {})
             returns, gaps = own.get("charts/episodic_return"), own.get("charts/initial_q_gap")
+            if variant.startswith("gamma"):  # whose Q is of another size
+                gaps = None
             if not own:
                 seeds = {k: seed[seed[:, 0] <= step] for k, seed in default[task]["qmle"].items()}
                 returns = plot.final_scores(seeds)

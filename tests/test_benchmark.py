@@ -529,22 +529,49 @@ def test_returns_to_go_and_silent_units_by_hand():
     assert silent["silent/categorical"] < 1
 
 
+class ShortEnv:
+    """Ends after two or three steps, by its seed; the reward is the action, the observation the number of the step."""
+
+    action_space = SimpleNamespace(low=np.array([-1.0]), high=np.array([1.0]), shape=(1,), dtype=np.float64)
+
+    def reset(self, seed):
+        self.step_number, self.length = 0, 2 + seed
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.step_number += 1
+        over = self.step_number == self.length
+        return np.float32([self.step_number]), action.item(), over and self.length == 2, over and self.length == 3, {}
+
+
+def test_greedy_episodes_side_by_side(monkeypatch):
+    candidates = torch.tensor([-0.5, 0.25, 1.0]).view(1, 3, 1)
+    network = SimpleNamespace(obs_stream=lambda obs: obs, q_values=lambda _, a, *__: -((a - 0.3) ** 2).squeeze(2))
+    monkeypatch.setattr(diagnose.script, "make_env", lambda _: ShortEnv())
+    monkeypatch.setattr(diagnose.script, "sample_actions", lambda _, obs, *__: candidates.expand(len(obs), 3, 1))
+    monkeypatch.setattr(diagnose.script, "episode_seed", lambda _, episode: episode)
+    obs, actions, rewards, terminated = diagnose.play(network, diagnose.script.Args(), 2)
+    assert obs[:, 1, 0].tolist() == [0, 1, 2] and (actions == 0.25).all() and terminated.tolist() == [True, False]
+    np.testing.assert_array_equal(rewards, [[0.25, 0.25], [0.25, 0.25], [np.nan, 0.25]])
+
+
 def test_of_model_by_hand(monkeypatch):
-    """Two episodes: one of 4 steps that is cut off, one that terminates at step 3, and a network that says 5."""
-    network = diagnose.script.QNetwork(1, 1, 3)
-    torch.nn.init.zeros_(network.joint_output.weight), torch.nn.init.constant_(network.joint_output.bias, 5.0)
-    args = diagnose.script.Args(gamma=0.5)
+    """Two episodes: one of 4 steps that is cut off, one that terminates at step 3. Q is ten times the observation."""
+    network = SimpleNamespace(obs_stream=lambda obs: obs, q_values=lambda obs, actions: 10 * obs)
     rewards = np.array([[20.0, 1], [0, 2], [0, 4], [8, np.nan]])
-    played = np.zeros((4, 2, 1), np.float32), np.zeros((4, 2, 1), np.float32), rewards, np.array([False, True])
+    obs = np.float32([[0, 4], [1, 5], [2, 6], [3, np.nan]])[:, :, None]
+    played = obs, np.zeros((4, 2, 1), np.float32), rewards, np.array([False, True])
     monkeypatch.setattr(diagnose, "play", lambda *_: played)
-    monkeypatch.setattr(diagnose.script, "load_model", lambda *_: (network, args))
+    monkeypatch.setattr(diagnose, "silent_units", lambda network, obs, actions: {"states": len(obs)})
+    monkeypatch.setattr(diagnose.script, "load_model", lambda *_: (network, diagnose.script.Args(gamma=0.5)))
     monkeypatch.setattr(diagnose, "NUM_TO_COME", 2)
     found = diagnose.of_model("model.pt")
-    assert found["greedy/return"] == (28 + 7) / 2
+    assert found["greedy/return"] == (28 + 7) / 2 and found["greedy/num_below_10"] == 1
     to_go = [21, 2], [3, 4, 4]  # of the episode that is cut off without the last two steps
     assert found["greedy/return_to_go"] == pytest.approx(np.mean([*to_go[0], *to_go[1]]))
-    assert found["greedy/q"] == found["greedy/q_below_10"] == 5
+    assert found["greedy/q"] == pytest.approx(np.mean([0, 10, 40, 50, 60]))
     assert found["greedy/return_to_go_below_10"] == pytest.approx(np.mean(to_go[1]))
+    assert found["greedy/q_below_10"] == pytest.approx(50) and found["states"] == 2 * 7
 
 
 def test_diagnosis_of_a_run(tmp_path, monkeypatch):
@@ -559,40 +586,88 @@ def test_diagnosis_of_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(diagnose, "NUM_EPISODES", 2)
     folder = tmp_path / "benchmark" / "results" / "figure"
     folder.mkdir(parents=True)
-    before = "other,qmle,1,losses/delta_loss,0.5\nfinger-spin,some-variant,4,of-before,1\n"
-    (folder / "diagnosis.csv").write_text("task,variant,seed,measure,value\n" + before)
-    (folder / "diagnosis.json").write_text(json.dumps({"other/qmle": {"until": 7}}))
+    before = "other,qmle,1,7,losses/delta_loss,0.5\nfinger-spin,some-variant,4,1101,of-before,1\n"
+    (folder / "diagnosis.csv").write_text("task,variant,seed,until,measure,value\n" + before)
+    (folder / "diagnosis.json").write_text(json.dumps({"other/qmle/1/7": {"commit": "abc"}}))
 
-    def read():
+    def read(step):
         rows = [row for row in csv.reader((folder / "diagnosis.csv").open()) if row[0] == "finger-spin"]
-        assert {tuple(row[:3]) for row in rows} == {("finger-spin", "some-variant", "4")}
-        return {row[3]: float(row[4]) for row in rows}
+        return {row[4]: float(row[5]) for row in rows if row[1:4] == ["some-variant", "4", step]}
 
     diagnose.main("figure", [run_dir])
-    assert "other,qmle,1,losses/delta_loss,0.5\n" in (folder / "diagnosis.csv").read_text()
-    values = read()
-    assert "of-before" not in values and values["greedy/return"] >= 0 and 0 < values["argmax/share_uniform"] < 1
+    assert "other,qmle,1,7,losses/delta_loss,0.5\n" in (folder / "diagnosis.csv").read_text()
+    values = read("1101")
+    assert "of-before" not in values and values["greedy/num_below_10"] <= 2 and 0 < values["argmax/share_uniform"] < 1
     events = diagnose.EventAccumulator(str(run_dir)).Reload()
     assert values["eval/episodic_return"] == pytest.approx(events.Scalars("eval/episodic_return")[0].value, rel=1e-4)
     losses = [event.value for event in events.Scalars("losses/td_loss") if event.step > 0.9 * 1101]  # the last event
     assert len(losses) == 2 and values["losses/td_loss"] == pytest.approx(np.mean(losses), rel=1e-4)
 
     diagnose.main("figure", [run_dir], until=1100)
-    assert read()["losses/td_loss"] == pytest.approx(losses[0], rel=1e-4) and "greedy/return" not in read()
+    assert read("1100")["losses/td_loss"] == pytest.approx(losses[0], rel=1e-4) and "greedy/q" not in read("1100")
+    assert read("1101") == values
     entries = json.loads((folder / "diagnosis.json").read_text())
-    assert entries["finger-spin/some-variant"]["until"] == 1100 and entries["other/qmle"]["until"] == 7
+    runs = [f"finger-spin/some-variant/4/{step}" for step in (1100, 1101)]
+    assert set(entries) == {*runs, "other/qmle/1/7"} and entries[runs[0]]["commit"] != "abc"
     with pytest.raises(ValueError, match="--until is 5000, expected at most"):
         diagnose.main("figure", [run_dir], until=5000)
 
 
-def test_table_of_the_experiments(monkeypatch, tmp_path):
-    fake_results(tmp_path / "figure_3", "cheetah-run", "qmle", [10, 30])
-    why = tmp_path / "figure_3_why"
-    why.mkdir()
-    lines = ["cheetah-run,qmle-second,1,charts/episodic_return,50", "cheetah-run,qmle-second,1,charts/initial_q_gap,3"]
-    (why / "diagnosis.csv").write_text("\n".join(["task,variant,seed,measure,value", *lines]) + "\n")
-    (why / "diagnosis.json").write_text(json.dumps({"cheetah-run/qmle-second": {"until": 20_000}}))
-    monkeypatch.setattr(tables, "RESULTS", tmp_path)
-    rows = tables.figure_3_why().splitlines()[2:]
-    assert rows[0] == "| cheetah-run | 18,000 to 20,000 | default | 2 | 20 (10) |  |"
-    assert rows[1] == "| cheetah-run | 18,000 to 20,000 | `qmle-second` | 1 | 50 | 3 |"
+def write_diagnosis(folder, *lines):
+    folder.mkdir(exist_ok=True)
+    (folder / "diagnosis.csv").write_text("\n".join(["task,variant,seed,until,measure,value", *lines]) + "\n")
+
+
+def test_table_of_the_experiments(tmp_path):
+    fake_results(tmp_path / "figure_3", "cheetah-run", "qmle", [30, 50], rise=20)  # 40 episodes, the last four higher
+    fake_results(tmp_path / "figure_3", "finger-spin", "qmle", [7])
+    lines = [
+        "cheetah-run,half,1,20000,charts/episodic_return,50",
+        "cheetah-run,half,1,20000,charts/initial_q_gap,3",
+        "cheetah-run,whole,1,40000,charts/episodic_return,60",
+        "cheetah-run,qmle,1,40000,charts/episodic_return,31",
+        "cheetah-run,qmle,2,40000,charts/episodic_return,51",
+        "cheetah-run,qmle,1,40000,charts/initial_q_gap,8",
+        "finger-spin,default,1,40000,charts/episodic_return,9",
+        "finger-spin,gamma-0.5,1,40000,charts/episodic_return,5",
+        "finger-spin,gamma-0.5,1,40000,charts/initial_q_gap,5",
+    ]
+    write_diagnosis(tmp_path / "figure_3_why", *lines)
+    assert tables.figure_3_why(tmp_path).splitlines()[2:] == [
+        "| finger-spin | 36,000 to 40,000 | default | 1 | 9 |  |",  # made again
+        "| finger-spin | 36,000 to 40,000 | `gamma-0.5` | 1 | 5 |  |",
+        "| cheetah-run | 18,000 to 20,000 | default | 2 | 20 (10) |  |",  # from the returns of Figure 3
+        "| cheetah-run | 18,000 to 20,000 | `half` | 1 | 50 | 3 |",
+        "| cheetah-run | 36,000 to 40,000 | default | 2 | 41 (10) | 8 |",
+        "| cheetah-run | 36,000 to 40,000 | `whole` | 1 | 60 |  |",
+    ]
+
+
+def test_table_of_the_diagnosis(tmp_path):
+    fake_results(tmp_path, "finger-spin", "qmle", [11, 30], rise=5)  # in all but the last tenth 6 and 25
+    fake_results(tmp_path, "dog-walk", "qmle", [5])
+    for seed in (1, 2):
+        path = tmp_path / "finger-spin" / "qmle" / f"seed_{seed}_eval.csv"  # the last evaluation counts
+        path.write_text(f"global_step,episode,episodic_return,wall_time\n5,0,0,1\n9,0,{seed},1\n9,1,90,1\n")
+    values = {"charts/initial_q_gap": (3, 5), "greedy/q": (8, 9), "greedy/return_to_go": (7, 6.5)}
+    values |= {"greedy/num_below_10": (2, 0), "greedy/q_below_10": (4,), "greedy/return_to_go_below_10": (0,)}
+    values |= {"argmax/share_uniform": (0.2, 0.4), "argmax/share_delta": (0, 0), "argmax/share_categorical": (1, 0)}
+    values |= {"argmax/share_stored": (0.1, 0.1), "losses/delta_loss": (1, 2), "losses/categorical_loss": (3, 3)}
+    lines = [f"finger-spin,qmle,{k},9,{name},{value}" for name, pair in values.items() for k, value in enumerate(pair)]
+    write_diagnosis(tmp_path, "finger-spin,qmle,1,5,greedy/q,1", *lines)  # an earlier step does not count
+    first, second = tables.diagnosis(tmp_path).splitlines()[2:]
+    assert first.split(" | ")[1:4] == ["50%; 0%; 50%", "4 (1)", "8, 7.0; 9, 6.5"]
+    assert first.split(" | ")[4:] == ["4, 0.0 (2, 0 of 10)", "30%; 0%; 50%; 10%", "1.50; 3.00", " |"]
+    assert second == "| dog-walk | 100%; 100% |  |  |  |  |  |  |"
+
+
+def test_diagnosis_agrees_with_the_returns():
+    """Of each run the event file says of the last tenth what the committed returns say."""
+    folder, checked = ROOT / "benchmark" / "results" / "figure_3", 0
+    for row in csv.DictReader((folder / "diagnosis.csv").open()):
+        if row["measure"] == "charts/episodic_return":
+            rows = np.loadtxt(folder / row["task"] / "qmle" / f"seed_{row['seed']}.csv", delimiter=",", skiprows=1)
+            late = rows[rows[:, 0] > 0.9 * int(row["until"]), 1].mean()
+            assert float(row["value"]) == pytest.approx(late, rel=1e-3), row
+            checked += 1
+    assert checked >= 55
