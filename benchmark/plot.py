@@ -113,6 +113,17 @@ def read_references(task, name):
     return [row for row in rows if row["task"] == task and name in row["figures"].split()]
 
 
+def spread(heights, gap):
+    """Rising heights moved up or, from the top, down, so that neighbours are at least gap apart; the top one stays."""
+    moved = []
+    for height in reversed(heights):
+        moved.append(min(height, moved[-1] - gap) if moved else height)
+    moved = moved[::-1]
+    for i in range(len(moved)):  # none below the panel
+        moved[i] = max(moved[i], moved[i - 1] + gap if i else gap / 2)
+    return moved
+
+
 def draw_curves(results, name):
     data = read(results)
     if not data:
@@ -144,13 +155,16 @@ def draw_curves(results, name):
             if greedy := greedy_returns(results / task / variant):
                 axes.plot(x, np.mean(greedy), marker=marker, markersize=5, markerfacecolor="none", color=color)
             axes.errorbar(x, middle, [[middle - low], [high - middle]], color=color, marker=marker, markersize=3.5)
-        for number, row in enumerate(read_references(task, name)):
-            score = float(row["score"])
-            axes.axhline(score, color="0.45", linestyle=(0, (2, 3)), linewidth=0.9)
-            label = f"{row['method']}, {float(row['steps']):.0e}".replace("e+0", "e").replace("e+", "e")
-            axes.text(end * (0.02 + 0.24 * number), score, label, fontsize=6, color="0.3", va="bottom")
+        references = sorted(read_references(task, name), key=lambda row: float(row["score"]))
+        for row in references:
+            axes.axhline(float(row["score"]), color="0.45", linestyle=(0, (2, 3)), linewidth=0.9)
         axes.set_title(task, fontsize=9)
         axes.set(xlim=(0, None), ylim=(0, 1.07 * axes.get_ylim()[1]))
+        heights = spread([float(row["score"]) for row in references], 0.065 * axes.get_ylim()[1])
+        for row, height in zip(references, heights, strict=True):  # beside the panel, where no curve is
+            label = f"{row['method']}, {float(row['steps']):.0e}".replace("e+0", "e").replace("e+", "e")
+            place = dict(transform=axes.get_yaxis_transform(), ha="left", va="center")
+            axes.text(1.02, height, label, fontsize=6, color="0.3", **place)
         axes.tick_params(labelsize=7)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k")
         axes.grid(alpha=0.25)

@@ -337,6 +337,11 @@ def test_tables_of_the_figures(tmp_path):
     assert line == "| walker-walk | 6 | 1; 2 | 20 (2); 11 (2) | 7; 7 |  |  |"
 
 
+def test_labels_of_references_do_not_overlap():
+    assert plot.spread([1.0, 1.2, 5.0], 1) == [0.5, 1.5, 5.0] and plot.spread([], 1) == []
+    assert plot.spread([3.0, 9.0, 9.5], 1) == [3.0, 8.5, 9.5]
+
+
 def test_plot_draws_a_panel_for_each_task(tmp_path, monkeypatch):
     for task in ("walker-walk", "finger-spin"):
         fake_results(tmp_path, task, "qmle", [100, 200])
