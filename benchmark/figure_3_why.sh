@@ -6,7 +6,9 @@
 #   gamma-0.97         do states in which it is stuck lose their value too slowly? Without reward 1 - gamma of it a target copy
 #   default            of cheetah-run again, whose event files of figure_3.sh are lost
 #   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py figure_3_why
+# Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json. For the table:
+#   python benchmark/diagnose.py figure_3_why runs/launch/figure_3_why/*/*/runs/*, the same with --until STEP for the default's run
+#   directories in runs/launch/figure_3, then python benchmark/tables.py figure_3_why
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped/qmle_continuous_multiseed.py
