@@ -1,6 +1,6 @@
 """The variant clipped-double-q of figure_3_why.sh: qmle_continuous_multiseed.py with a second Q and their minimum.
 
-    python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped_double_q.py
+    python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped/qmle_continuous_multiseed.py
 
 The experiment asks whether over-estimation is what keeps a task from being learnt. A second Q learns the same target,
 and the value of the action found is the smaller of both (Fujimoto et al. 2018, Eq. 10); the search asks the first one.

@@ -405,11 +405,16 @@ def figure_3_why(results=RESULTS):
             if not own:
                 seeds = {k: seed[seed[:, 0] <= step] for k, seed in default[task]["qmle"].items()}
                 returns = plot.final_scores(seeds)
-            name = "default" if variant == base else f"`{variant}`"
-            window = f"{0.9 * step:,.0f} to {step:,}"
-            rows.append([task, window, name, len(returns), with_error(returns), with_error(gaps) if gaps else ""])
-    header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "Q at the start minus return (s.e.)"]
-    return markdown(header, rows)
+            name, difference = f"`{variant}`", ""
+            if variant == base:
+                name, base_returns = "default", np.array(returns)
+            elif min(len(returns), len(base_returns)) > 1:
+                middle, low, high = welch([np.array(returns)], [base_returns], 0.95)
+                difference = f"{middle:+.0f} ({low:+.0f} to {high:+.0f})"
+            row = [task, f"{0.9 * step:,.0f} to {step:,}", name, len(returns), with_error(returns), difference]
+            rows.append([*row, with_error(gaps) if gaps else ""])
+    header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "difference to the default, 95% interval"]
+    return markdown([*header, "Q at the start minus return (s.e.)"], rows)
 
 
 OPEN_TASKS, OPEN_SEEDS, OPEN_STEPS = ("walker-walk", "cheetah-run", "finger-spin"), 16, 200_000
