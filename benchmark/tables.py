@@ -403,7 +403,10 @@ def figure_3_why(results=RESULTS):
             if variant.startswith("gamma"):  # whose Q is of another size
                 gaps = None
             if not own:
-                seeds = {k: seed[seed[:, 0] <= step] for k, seed in default[task]["qmle"].items()}
+                seeds = default.get(task, {}).get("qmle", {})
+                if not seeds or min(seed[-1, 0] for seed in seeds.values()) < step:
+                    raise ValueError(f"{task} has an experiment at step {step}, expected a default's run as long")
+                seeds = {k: seed[seed[:, 0] <= step] for k, seed in seeds.items()}
                 returns = plot.final_scores(seeds)
             name, difference = f"`{variant}`", ""
             if variant == base:

@@ -647,6 +647,9 @@ def test_table_of_the_experiments(tmp_path):
         "| cheetah-run | 36,000 to 40,000 | default | 2 | 41 (10) |  | 8 |",
         "| cheetah-run | 36,000 to 40,000 | `whole` | 2 | 62 (2) | +21 (-88 to +130) |  |",
     ]
+    write_diagnosis(tmp_path / "figure_3_why", "cheetah-run,half,1,50000,charts/episodic_return,50")
+    with pytest.raises(ValueError, match="at step 50000, expected a default's run as long"):
+        tables.figure_3_why(tmp_path)
 
 
 def test_table_of_the_diagnosis(tmp_path):
