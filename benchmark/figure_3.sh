@@ -24,7 +24,7 @@ walker-stand             qmle  python qmle_continuous_multiseed.py --env-id dm_c
 walker-walk              qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
 walker-run               qmle  python qmle_continuous_multiseed.py --env-id dm_control/walker-run-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
 quadruped-walk           qmle  python qmle_continuous_multiseed.py --env-id dm_control/quadruped-walk-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
-humanoid-stand           qmle  python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 500000 --eval-frequency 500000 --save-model
+humanoid-stand           qmle  python qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 1000000 --eval-frequency 1000000 --save-model
 dog-walk                 qmle  python qmle_continuous_multiseed.py --env-id dm_control/dog-walk-v0 --num-seeds 5 --total-timesteps 500000 --eval-frequency 500000 --save-model
 END
 python benchmark/plot.py figure_3 "$@"
