@@ -7,14 +7,13 @@
 #   default            of cheetah-run again, whose event files of figure_3.sh are lost
 #   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json. For the table:
-#   python benchmark/diagnose.py figure_3_why runs/launch/figure_3_why/*/*/runs/*, the same with --until STEP for the default's run
-#   directories in runs/launch/figure_3, then python benchmark/tables.py figure_3_why
+#   python benchmark/diagnose.py figure_3_why --until 250000, the same with 500000, each with the run directories that are as
+#   long, of runs/launch/figure_3_why and of the default in runs/launch/figure_3, then python benchmark/tables.py figure_3_why
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped/qmle_continuous_multiseed.py
 python benchmark/launch.py figure_3_why "$@" <<'END'
 fish-swim         clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 250000
-humanoid-stand    clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --total-timesteps 250000
 cheetah-run       clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000
 finger-turn_hard  clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --total-timesteps 250000
 fish-swim         updates-x5        python qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 500000 --train-frequency 2

@@ -391,31 +391,37 @@ def diagnosis(results=RESULTS / "figure_3"):
 
 
 def figure_3_why(results=RESULTS):
-    """The experiments on tasks of Figure 3, each beside the default's runs in the same window, the last tenth."""
-    default, measures, rows = plot.read(results / "figure_3"), read_diagnosis(results / "figure_3_why"), []
-    windows = {(task, step) for task, variant, step in measures if variant not in ("qmle", "default")}
-    for task, step in sorted(windows, key=lambda window: (ACTION_DIMENSIONS[window[0]], window)):
-        base = "default" if (task, "default", step) in measures else "qmle"  # "default": again, for its event files
-        variants = [v for own_task, v, own_step in measures if (own_task, own_step) == (task, step)]
-        for variant in [base, *(v for v in variants if v not in ("qmle", "default"))]:
-            own = measures.get((task, variant, step), {})
-            returns, gaps = own.get("charts/episodic_return"), own.get("charts/initial_q_gap")
-            if variant.startswith("gamma"):  # whose Q is of another size
-                gaps = None
-            if not own:
-                seeds = default.get(task, {}).get("qmle", {})
-                if not seeds or min(seed[-1, 0] for seed in seeds.values()) < step:
-                    raise ValueError(f"{task} has an experiment at step {step}, expected a default's run as long")
-                seeds = {k: seed[seed[:, 0] <= step] for k, seed in seeds.items()}
-                returns = plot.final_scores(seeds)
-            name, difference = f"`{variant}`", ""
-            if variant == base:
-                name, base_returns = "default", np.array(returns)
-            elif min(len(returns), len(base_returns)) > 1:
-                middle, low, high = welch([np.array(returns)], [base_returns], 0.95)
-                difference = f"{middle:+.0f} ({low:+.0f} to {high:+.0f})"
-            row = [task, f"{0.9 * step:,.0f} to {step:,}", name, len(returns), with_error(returns), difference]
-            rows.append([*row, with_error(gaps) if gaps else ""])
+    """The experiments on tasks of Figure 3, beside the default's runs in the last tenth before the step where one ends.
+
+    Raises ValueError where the default's runs are shorter. Q at the start minus return is None where diagnose.py was
+    not asked for that step, and left out of runs with another gamma, whose Q is of another size.
+    """
+    default, runs = plot.read(results / "figure_3"), plot.read(results / "figure_3_why")
+    measures, rows = read_diagnosis(results / "figure_3_why"), []
+
+    def last(seeds):
+        return int(min(seed[-1, 0] for seed in seeds.values())) if seeds else 0
+
+    for task in sorted(runs, key=lambda task: (ACTION_DIMENSIONS[task], task)):
+        for step in sorted({last(seeds) for seeds in runs[task].values()}):
+            again = last(runs[task].get("default")) >= step  # the default's runs made again, for their event files
+            base = runs[task]["default"] if again else default.get(task, {}).get("qmle")
+            if last(base) < step:
+                raise ValueError(f"{task} has an experiment at step {step}, expected a default's run as long")
+            variants = {name: seeds for name, seeds in sorted(runs[task].items()) if last(seeds) >= step}
+            variants.pop("default", None)
+            for name, seeds in {"default" if again else "qmle": base, **variants}.items():
+                returns = plot.final_scores({k: seed[seed[:, 0] <= step] for k, seed in seeds.items()})
+                label, difference = f"`{name}`", ""
+                if seeds is base:
+                    label, base_returns = "default", returns
+                elif min(len(returns), len(base_returns)) > 1:
+                    middle, low, high = welch([returns], [base_returns], 0.95)
+                    difference = f"{middle:+.0f} ({low:+.0f} to {high:+.0f})"
+                gaps = measures.get((task, name, step), {}).get("charts/initial_q_gap", ())
+                gaps = "" if name.startswith("gamma") or not gaps else with_error(gaps)
+                window = f"{0.9 * step:,.0f} to {step:,}"
+                rows.append([task, window, label, len(returns), with_error(returns), difference, gaps])
     header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "difference to the default, 95% interval"]
     return markdown([*header, "Q at the start minus return (s.e.)"], rows)
 
