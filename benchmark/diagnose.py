@@ -1,10 +1,11 @@
 """Looks into runs of qmle_continuous.py or qmle_continuous_multiseed.py: what may keep a task from being learnt.
 
     python benchmark/diagnose.py figure_3 runs/launch/figure_3/walker-*/*/runs/*
-    python benchmark/diagnose.py figure_3_why --until 225000 runs/launch/figure_3/fish-swim*/*/runs/*
+    python benchmark/diagnose.py figure_3 --episodes 40 runs/launch/figure_3/fish-swim*/*/runs/*
+    python benchmark/diagnose.py figure_3_why --until 250000 runs/launch/figure_3/fish-swim*/*/runs/*
 
 Of each run directory: from the event file, the mean of each metric over the last tenth of the run; from model.pt where
-there is one (--save-model), ten greedy episodes and what the networks say in the states these visit (see `of_model`).
+there is one (--save-model), greedy episodes and what the networks say in the states these visit (see `of_model`).
 With --until, of a run as it was at that step, without its model. Writes benchmark/results/<figure>/diagnosis.csv (task,
 variant, seed, until, measure, value; what it holds of other runs and other steps stays) and diagnosis.json (commit,
 versions and date of each). Run directories are not in the repository: benchmark/figure_3.sh leaves them in runs/launch.
@@ -14,6 +15,7 @@ import argparse
 import csv
 import datetime
 import json
+import math
 import pathlib
 import platform
 import subprocess
@@ -28,7 +30,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 import qmle_continuous as script  # noqa: E402
 
-NUM_EPISODES, NUM_TO_COME = 10, 500
+NUM_TO_COME = 500
 
 
 def of_events(run_dir, until=None, share=0.1):
@@ -68,11 +70,13 @@ def silent_units(q_network, obs, actions):
     return {f"silent/{name}": (values <= 0).all(0).float().mean().item() for name, values in layers.items()}
 
 
-def play(q_network, args, num_episodes):
-    """Greedy episodes side by side, until all have ended: obs (T, E, obs_size), actions (T, E, A), rewards (T, E).
+def play(q_network, args, num_episodes, epsilon=0.0):
+    """Episodes side by side, until all have ended: obs (T, E, obs_size), actions (T, E, A), rewards (T, E).
 
-    Rewards are NaN after the end of an episode, and whether it terminated is the last value: (E,).
+    Each action is the greedy one or, with probability epsilon, a uniformly random one; the initial states are the same
+    for each epsilon. Rewards are NaN after the end of an episode; whether it terminated is the last value: (E,).
     """
+    rng = np.random.default_rng(args.seed)
     envs = [script.make_env(args.env_id) for _ in range(num_episodes)]
     obs = [env.reset(seed=script.episode_seed(args.seed + 2_000_000, i))[0] for i, env in enumerate(envs)]
     running, terminated, steps = [True] * num_episodes, np.zeros(num_episodes, bool), []
@@ -81,6 +85,8 @@ def play(q_network, args, num_episodes):
         features = q_network.obs_stream(batch)
         actions = script.sample_actions(q_network, features, args.num_greedy_samples, args)
         actions = script.argmax_action(q_network, features, actions)[0].numpy()
+        explores = rng.random(num_episodes) < epsilon
+        actions[explores] = rng.uniform(-1, 1, actions[explores].shape)
         rewards = np.full(num_episodes, np.nan)
         for i, env in enumerate(envs):
             if running[i]:
@@ -92,17 +98,20 @@ def play(q_network, args, num_episodes):
 
 
 @torch.no_grad()
-def of_model(path):
-    """What a trained agent does and believes in NUM_EPISODES greedy episodes: measure -> value.
+def of_model(path, seed=1, num_episodes=10):
+    """What a trained agent does and believes in greedy episodes: measure -> value. seed: of their initial states.
 
     greedy/q: Q of the actions taken, over the steps that have NUM_TO_COME more to come; greedy/return_to_go: the
     discounted return that followed, too low by at most 100 * 0.99^500 = 0.7 where an episode is cut off with rewards of
-    1. Both again for the episodes with a return below 10 alone, if there are any, and their number. silent/...: see
-    silent_units, over the states visited and, for the joint layers, the actions taken as well as uniform ones.
+    1. Both again for the episodes with a return below 10 alone, if there are any, and their number. exploring/gain: by
+    how much the return is higher from the same initial states if actions are random as often as in training, with the
+    standard error of this difference over the episodes. silent/...: see silent_units, over the states visited and, for
+    the joint layers, the actions taken as well as uniform ones.
     """
-    q_network, args = script.load_model(str(path), script.Args(seed=1, cuda=False))
-    torch.manual_seed(0)
-    obs, actions, rewards, terminated = play(q_network, args, NUM_EPISODES)
+    q_network, args = script.load_model(str(path), script.Args(seed=seed, cuda=False))
+    torch.manual_seed(seed)
+    obs, actions, rewards, terminated = play(q_network, args, num_episodes)
+    shaken = np.nansum(play(q_network, args, num_episodes, args.exploration_epsilon)[2], 0)
     scores, to_go = np.nansum(rewards, 0), returns_to_go(np.nan_to_num(rewards), args.gamma)
     num_steps = np.isfinite(rewards).sum(0)  # of each episode
     last = np.where(terminated, num_steps, num_steps - NUM_TO_COME)
@@ -113,14 +122,16 @@ def of_model(path):
     q[ran] = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1)).squeeze(1).numpy()
     found = {"greedy/return": scores.mean(), "greedy/q": q[counts].mean(), "greedy/return_to_go": to_go[counts].mean()}
     failed = counts & (scores < 10)
-    found["greedy/num_below_10"] = (scores < 10).sum()
+    found |= {"greedy/num_episodes": num_episodes, "greedy/num_below_10": (scores < 10).sum()}
+    found["exploring/gain"] = (shaken - scores).mean()
+    found["exploring/gain_error"] = (shaken - scores).std(ddof=1) / math.sqrt(num_episodes)
     if failed.any():
         found |= {"greedy/q_below_10": q[failed].mean(), "greedy/return_to_go_below_10": to_go[failed].mean()}
     uniform = script.sample_uniform(1, *taken.shape, "cpu").squeeze(0)
     return found | silent_units(q_network, torch.cat([states, states]), torch.cat([taken, uniform]))
 
 
-def main(figure, run_dirs, until=None):
+def main(figure, run_dirs, until=None, num_episodes=10):
     folder = ROOT / "benchmark" / "results" / figure
     path, json_path, rows, entries = folder / "diagnosis.csv", folder / "diagnosis.json", {}, {}
     if path.exists():
@@ -139,7 +150,7 @@ def main(figure, run_dirs, until=None):
         variant = launched[1] if len(launched) == 3 else "alone"
         last, found = of_events(run_dir, until)
         if not until and (run_dir / "model.pt").exists():
-            found |= of_model(run_dir / "model.pt")
+            found |= of_model(run_dir / "model.pt", args["seed"], num_episodes)
         rows[task, variant, seed, str(last)] = {name: f"{value:.5g}" for name, value in found.items()}
         entries[f"{task}/{variant}/{seed}/{last}"] = entry
         print(task, variant, seed, last, {name: float(f"{value:.3g}") for name, value in found.items()}, flush=True)
@@ -156,8 +167,9 @@ if __name__ == "__main__":
     parser.add_argument("figure", help="whose folder of benchmark/results takes what is found")
     parser.add_argument("run_dirs", nargs="+", help="run directories, with event file and config.json")
     parser.add_argument("--until", type=int, help="environment step that counts as the end of a run")
+    parser.add_argument("--episodes", type=int, default=10, help="greedy episodes for each model, at least two")
     args = parser.parse_args()
     try:
-        main(args.figure, args.run_dirs, args.until)
+        main(args.figure, args.run_dirs, args.until, args.episodes)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

@@ -559,6 +559,11 @@ def test_greedy_episodes_side_by_side(monkeypatch):
     assert obs[:, 1, 0].tolist() == [0, 1, 2] and (actions == 0.25).all() and terminated.tolist() == [True, False]
     np.testing.assert_array_equal(rewards, [[0.25, 0.25], [0.25, 0.25], [np.nan, 0.25]])
 
+    random = diagnose.play(network, diagnose.script.Args(), 2, epsilon=1.0)[1]
+    assert (random != 0.25).all() and len(np.unique(random)) == random.size and (np.abs(random) < 1).all()
+    some = diagnose.play(network, diagnose.script.Args(seed=2), 2, epsilon=0.5)[1]
+    assert 0 < (some == 0.25).sum() < some.size
+
 
 def test_of_model_by_hand(monkeypatch):
     """Two episodes: one of 4 steps that is cut off, one that terminates at step 3. Q is ten times the observation."""
@@ -566,11 +571,14 @@ def test_of_model_by_hand(monkeypatch):
     rewards = np.array([[20.0, 1], [0, 2], [0, 4], [8, np.nan]])
     obs = np.float32([[0, 4], [1, 5], [2, 6], [3, np.nan]])[:, :, None]
     played = obs, np.zeros((4, 2, 1), np.float32), rewards, np.array([False, True])
-    monkeypatch.setattr(diagnose, "play", lambda *_: played)
+    shaken = *played[:2], rewards + np.array([1, -3]), played[3]
+    monkeypatch.setattr(diagnose, "play", lambda *args: shaken if args[3:] == (0.1,) else played)
     monkeypatch.setattr(diagnose, "silent_units", lambda network, obs, actions: {"states": len(obs)})
     monkeypatch.setattr(diagnose.script, "load_model", lambda *_: (network, diagnose.script.Args(gamma=0.5)))
     monkeypatch.setattr(diagnose, "NUM_TO_COME", 2)
-    found = diagnose.of_model("model.pt")
+    found = diagnose.of_model("model.pt", seed=5, num_episodes=2)
+    assert found["greedy/num_episodes"] == 2 and found["exploring/gain"] == (4 - 9) / 2
+    assert found["exploring/gain_error"] == pytest.approx(13 / 2)  # of 4 and -9
     assert found["greedy/return"] == (28 + 7) / 2 and found["greedy/num_below_10"] == 1
     to_go = [21, 2], [3, 4, 4]  # of the episode that is cut off without the last two steps
     assert found["greedy/return_to_go"] == pytest.approx(np.mean([*to_go[0], *to_go[1]]))
@@ -588,7 +596,6 @@ def test_diagnosis_of_a_run(tmp_path, monkeypatch):
     subprocess.run(command, cwd=attempt, check=True, capture_output=True)
     (run_dir,) = (attempt / "runs").iterdir()
     monkeypatch.setattr(diagnose, "ROOT", tmp_path)
-    monkeypatch.setattr(diagnose, "NUM_EPISODES", 2)
     folder = tmp_path / "benchmark" / "results" / "figure"
     folder.mkdir(parents=True)
     before = "other,qmle,1,7,losses/delta_loss,0.5\nfinger-spin,some-variant,4,1101,of-before,1\n"
@@ -599,7 +606,7 @@ def test_diagnosis_of_a_run(tmp_path, monkeypatch):
         rows = [row for row in csv.reader((folder / "diagnosis.csv").open()) if row[0] == "finger-spin"]
         return {row[4]: float(row[5]) for row in rows if row[1:4] == ["some-variant", "4", step]}
 
-    diagnose.main("figure", [run_dir])
+    diagnose.main("figure", [run_dir], num_episodes=2)
     assert "other,qmle,1,7,losses/delta_loss,0.5\n" in (folder / "diagnosis.csv").read_text()
     values = read("1101")
     assert "of-before" not in values and values["greedy/num_below_10"] <= 2 and 0 < values["argmax/share_uniform"] < 1
