@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Why some tasks of Figure 3 are not learnt, one experiment for each reason suspected (README, "Why the worst are worst").
-# The runs of figure_3.sh are what they are held against, over the same steps.
+# Why some tasks of Figure 3 lag behind: experiments on four of them, each for a reason suspected (README, "Why the worst are
+# worst"). The runs of figure_3.sh are what they are held against, over the same steps.
 #   clipped-double-q   is it over-estimation? A second Q, and the smaller of both values: a patch of the script, made here
 #   updates-x5         is it too few updates? One every two steps instead of ten; the target is copied after as many steps
-#   gamma-0.97         do states in which it is stuck lose their value too slowly? Without reward 1 - gamma of it a target copy
+#   gamma-0.97         do states in which it is stuck lose their value too slowly? Without reward at most 1 - gamma of it a copy
 #   default            of cheetah-run again, whose event files of figure_3.sh are lost
 #   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json. For the table:
-#   python benchmark/diagnose.py figure_3_why --until 250000, the same with 500000, each with the run directories that are as
-#   long, of runs/launch/figure_3_why and of the default in runs/launch/figure_3, then python benchmark/tables.py figure_3_why
+#   python benchmark/diagnose.py figure_3_why --until 250000, the same with 500000, each with the run directories (in
+#   runs/launch/figure_3_why, of the default in runs/launch/figure_3) whose event files are as long; others are refused. Then
+#   python benchmark/tables.py figure_3_why
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped/qmle_continuous_multiseed.py

@@ -2,6 +2,7 @@
 
     benchmark/figure_3.sh                                       one run after the other, on this machine
     benchmark/figure_3.sh --smoke                               tiny runs, to see that everything works
+    benchmark/figure_3.sh --tasks cheetah-run walker-walk       only the runs of these
     benchmark/figure_3.sh --workers 4 --gpus 0 1                four at a time, on two GPUs, a quarter of the cores each
     benchmark/figure_3.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
 
@@ -16,10 +17,10 @@ CUDA's Multi-Process Service runs (nvidia-cuda-mps-control -d); otherwise they t
 
 A command whose results exist is not repeated, as long as the script is the one that made them; otherwise that is said,
 and nothing runs. Results that the same command has given for another figure are copied. So after an interruption the
-same call goes on with what is missing; a run that did not end starts anew. But where SLURM warns a job of its end, the
-run writes a checkpoint, the job is queued again, and the run goes on. What the runs themselves write (logs,
-TensorBoard) lies in runs/launch/<name>, a folder for each attempt, or for --smoke, with its results, in
-runs/smoke/<name>. On a cluster the repository lies on a shared file system.
+same call goes on with what is missing (with --smoke it begins anew); a run that did not end starts anew. But where
+SLURM warns a job of its end, the run writes a checkpoint, the job is queued again, and the run goes on. What the runs
+themselves write (logs, TensorBoard) lies in runs/launch/<name>, a folder for each attempt, or for --smoke, with its
+results, in runs/smoke/<name>. On a cluster the repository lies on a shared file system.
 """
 
 import argparse
@@ -319,7 +320,9 @@ def launch(args, runs, folder):
             psutil.wait_procs(children, timeout=60)  # a run writes a checkpoint
         for job, _ in running.values():
             job.cancel(check=False)
-        sys.exit("interrupted; the same call goes on with the runs that have not ended")
+        how = "begins anew" if args.smoke and not args.results else "goes on with the runs that have not ended"
+        print(f"interrupted; the same call {how}", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     return failed
 
 
@@ -328,6 +331,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the figure")
     parser.add_argument("--smoke", action="store_true", help="tiny runs; results in runs/smoke/<name>")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="only these of the figure; default: all")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
     parser.add_argument("--gpus", nargs="*", help="GPUs to use in turn, one for a run; default: those visible here")
     parser.add_argument("--cluster", choices=["local", "slurm"], default="local")
@@ -347,6 +351,10 @@ if __name__ == "__main__":
     results = pathlib.Path(args.results).resolve() if args.results else default
     try:
         runs = read_runs(sys.stdin, results, folder, args.smoke)
+        tasks = sorted({run.task for run in runs})
+        if unknown := sorted(set(args.tasks or ()) - set(tasks)):
+            raise ValueError(f"--tasks has {', '.join(unknown)}, expected some of {', '.join(tasks)}")
+        runs = [run for run in runs if run.task in (args.tasks or tasks)]
         for run in runs:
             run.keep_old = args.keep_old
         if args.smoke and not args.results:

@@ -3,6 +3,7 @@
 python benchmark/plot_speed.py
 """
 
+import argparse
 import csv
 import pathlib
 import statistics
@@ -67,6 +68,7 @@ def plot_seeds(rows):
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     data = {kind: list(csv.reader((FOLDER / f"{kind}.csv").open()))[1:] for kind in MACHINES}
     for kind, rows in data.items():
         print(f"\n{MACHINES[kind]}")

@@ -6,6 +6,7 @@
 tests/test_benchmark.py fails when the README differs from what this makes.
 """
 
+import argparse
 import csv
 import functools
 import json
@@ -13,7 +14,6 @@ import pathlib
 import re
 import shlex
 import statistics
-import sys
 
 import numpy as np
 import plot
@@ -376,25 +376,29 @@ def diagnosis(results=RESULTS / "figure_3"):
         shares = [f"{share:.0%}" for share in below_10(results / task / "qmle") if share is not None]
         numbers = ", ".join(f"{number:.0f}" for number in own.get("greedy/num_below_10", ()))
         failed = q_and_return("_below_10")
+        gains = zip(own.get("exploring/gain", ()), own.get("exploring/gain_error", ()), strict=True)
+        gains = "; ".join(f"{gain:+.0f} ({error:.0f})" for gain, error in gains)
         parts = [f"argmax/share_{part}" for part in ("uniform", "delta", "categorical", "stored")]
         layers = [f"silent/{layer}" for layer in ("observation", "joint", "delta", "categorical")]
         gaps = own.get("charts/initial_q_gap")
         losses = mean(".2f", "losses/delta_loss", "losses/categorical_loss")
         row = [task, "; ".join(shares), with_error(gaps) if gaps else "", q_and_return("")]
-        row += [f"{failed} ({numbers} of 10)" if failed else "", mean(".0%", *parts), losses]
+        failed = f"{failed} ({numbers} of {own['greedy/num_episodes'][0]:.0f})" if failed else ""
+        row += [failed, gains, mean(".0%", *parts), losses]
         rows.append([*row, mean(".0%", *layers)])
     header = ["task", "episodes with a return below 10: first tenth; last tenth; greedy"]
     header += ["training: Q at the start minus return"]
-    header += ["greedy: Q, return that followed", "the same of episodes below 10 (number)"]
+    header += ["greedy: Q, return that followed", "the same of greedy episodes below 10 (their number)"]
+    header += ["return with a tenth random minus greedy (s.e.)"]
     header += ["a<sup>max</sup> from: uniform; delta; categorical; stored", "losses: delta; categorical"]
     return markdown([*header, "silent units: observation; joint; delta; categorical"], rows)
 
 
 def figure_3_why(results=RESULTS):
-    """The experiments on tasks of Figure 3, beside the default's runs in the last tenth before the step where one ends.
+    """The experiments on tasks of Figure 3, beside the default's runs: the last tenth before each step where some end.
 
-    Raises ValueError where the default's runs are shorter. Q at the start minus return is None where diagnose.py was
-    not asked for that step, and left out of runs with another gamma, whose Q is of another size.
+    Raises ValueError where the default's runs are shorter. Q at the start minus return is left out where diagnose.py
+    was not asked for that step, and of runs with another gamma, whose Q is of another size.
     """
     default, runs = plot.read(results / "figure_3"), plot.read(results / "figure_3_why")
     measures, rows = read_diagnosis(results / "figure_3_why"), []
@@ -402,8 +406,9 @@ def figure_3_why(results=RESULTS):
     def last(seeds):
         return int(min(seed[-1, 0] for seed in seeds.values())) if seeds else 0
 
+    ends = {last(seeds) for variants in runs.values() for seeds in variants.values()}
     for task in sorted(runs, key=lambda task: (ACTION_DIMENSIONS[task], task)):
-        for step in sorted({last(seeds) for seeds in runs[task].values()}):
+        for step in sorted(end for end in ends if end <= max(map(last, runs[task].values()))):
             again = last(runs[task].get("default")) >= step  # the default's runs made again, for their event files
             base = runs[task]["default"] if again else default.get(task, {}).get("qmle")
             if last(base) < step:
@@ -411,19 +416,20 @@ def figure_3_why(results=RESULTS):
             variants = {name: seeds for name, seeds in sorted(runs[task].items()) if last(seeds) >= step}
             variants.pop("default", None)
             for name, seeds in {"default" if again else "qmle": base, **variants}.items():
-                returns = plot.final_scores({k: seed[seed[:, 0] <= step] for k, seed in seeds.items()})
+                late = [s[(s[:, 0] > 0.9 * step) & (s[:, 0] <= step), 1] for s in seeds.values()]
+                returns, low = [part.mean() for part in late], np.mean([(part < 10).mean() for part in late])
                 label, difference = f"`{name}`", ""
                 if seeds is base:
                     label, base_returns = "default", returns
                 elif min(len(returns), len(base_returns)) > 1:
-                    middle, low, high = welch([returns], [base_returns], 0.95)
-                    difference = f"{middle:+.0f} ({low:+.0f} to {high:+.0f})"
+                    middle, *interval = welch([np.array(returns)], [np.array(base_returns)], 0.95)
+                    difference = "{:+.0f} ({:+.0f} to {:+.0f})".format(middle, *interval)
                 gaps = measures.get((task, name, step), {}).get("charts/initial_q_gap", ())
                 gaps = "" if name.startswith("gamma") or not gaps else with_error(gaps)
                 window = f"{0.9 * step:,.0f} to {step:,}"
-                rows.append([task, window, label, len(returns), with_error(returns), difference, gaps])
+                rows.append([task, window, label, len(returns), with_error(returns), difference, f"{low:.0%}", gaps])
     header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "difference to the default, 95% interval"]
-    return markdown([*header, "Q at the start minus return (s.e.)"], rows)
+    return markdown([*header, "episodes below 10", "Q at the start minus return (s.e.)"], rows)
 
 
 OPEN_TASKS, OPEN_SEEDS, OPEN_STEPS = ("walker-walk", "cheetah-run", "finger-spin"), 16, 200_000
@@ -506,7 +512,10 @@ def fill(text):
 
 
 if __name__ == "__main__":
-    if sys.argv[1:]:
-        print(TABLES[sys.argv[1]](), end="")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", nargs="?", choices=TABLES, help="the one to print; default: all, into README.md")
+    args = parser.parse_args()
+    if args.table:
+        print(TABLES[args.table](), end="")
     else:
         README.write_text(fill(README.read_text()))

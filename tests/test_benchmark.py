@@ -96,9 +96,23 @@ def test_runs_end_with_the_launcher(tmp_path, scratch):
             processes = psutil.Process(launcher.pid).children(recursive=True)
             started = [process for process in processes if str(ROOT / "dqn_discretized.py") in process.cmdline()]
     launcher.terminate()
-    assert launcher.wait(90) == 1 and "interrupted" in launcher.stderr.read()
+    assert launcher.wait(90) == 130 and "goes on with the runs that have not ended" in launcher.stderr.read()
     assert started and not (tmp_path / "CartPole-v1").exists()
     assert not started[0].is_running() or started[0].status() == psutil.STATUS_ZOMBIE
+
+
+def test_launcher_runs_some_tasks_of_a_figure(tmp_path, scratch):
+    lines = ["bandits pg python pg_bandit.py", "broken dqn python dqn_discretized.py --gamma 7"]
+    done = start(scratch, lines, tmp_path, "--tasks", "bandits")
+    assert done.returncode == 0 and "1 runs, 0 of them already done" in done.stdout, done.stderr
+    refused = start(scratch, lines, tmp_path, "--tasks", "bandits", "walker-walk")
+    assert refused.returncode == 1 and "--tasks has walker-walk, expected some of bandits, broken" in refused.stderr
+
+
+def test_tables_names_them():
+    command = [sys.executable, str(BENCHMARK / "tables.py"), "nonsense"]
+    refused = subprocess.run(command, capture_output=True, text=True)
+    assert refused.returncode == 2 and "figure_3_why" in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_launcher_refuses_lines_with_the_same_results(tmp_path, scratch):
@@ -631,7 +645,7 @@ def write_diagnosis(folder, *lines):
 
 
 def test_table_of_the_experiments(tmp_path):
-    fake_results(tmp_path / "figure_3", "cheetah-run", "qmle", [30, 50], rise=20)  # 40 episodes, the last four higher
+    fake_results(tmp_path / "figure_3", "cheetah-run", "qmle", [30, 50], rise=25)  # 40 episodes, the last four higher
     fake_results(tmp_path / "figure_3", "finger-spin", "qmle", [7])
     why = tmp_path / "figure_3_why"
     fake_results(why, "cheetah-run", "half", [50], num_episodes=20)
@@ -646,13 +660,15 @@ def test_table_of_the_experiments(tmp_path):
     ]
     write_diagnosis(why, *lines)
     assert tables.figure_3_why(tmp_path).splitlines()[2:] == [
-        "| finger-spin | 36,000 to 40,000 | default | 1 | 9 |  |  |",  # made again
-        "| finger-spin | 36,000 to 40,000 | `gamma-0.5` | 1 | 5 |  |  |",
-        "| cheetah-run | 18,000 to 20,000 | default | 2 | 20 (10) |  |  |",
-        "| cheetah-run | 18,000 to 20,000 | `half` | 1 | 50 |  | 3 |",
-        "| cheetah-run | 18,000 to 20,000 | `whole` | 2 | 52 (2) | +32 (-77 to +141) |  |",
-        "| cheetah-run | 36,000 to 40,000 | default | 2 | 40 (10) |  | 8 |",
-        "| cheetah-run | 36,000 to 40,000 | `whole` | 2 | 62 (2) | +22 (-87 to +131) |  |",
+        "| finger-spin | 18,000 to 20,000 | default | 1 | 9 |  | 100% |  |",  # made again
+        "| finger-spin | 18,000 to 20,000 | `gamma-0.5` | 1 | 5 |  | 100% |  |",
+        "| finger-spin | 36,000 to 40,000 | default | 1 | 9 |  | 100% |  |",
+        "| finger-spin | 36,000 to 40,000 | `gamma-0.5` | 1 | 5 |  | 100% |  |",
+        "| cheetah-run | 18,000 to 20,000 | default | 2 | 15 (10) |  | 50% |  |",
+        "| cheetah-run | 18,000 to 20,000 | `half` | 1 | 50 |  | 0% | 3 |",
+        "| cheetah-run | 18,000 to 20,000 | `whole` | 2 | 52 (2) | +37 (-72 to +146) | 0% |  |",
+        "| cheetah-run | 36,000 to 40,000 | default | 2 | 40 (10) |  | 0% | 8 |",
+        "| cheetah-run | 36,000 to 40,000 | `whole` | 2 | 62 (2) | +22 (-87 to +131) | 0% |  |",
     ]
     fake_results(why, "cheetah-run", "long", [50], num_episodes=50)
     with pytest.raises(ValueError, match="at step 50000, expected a default's run as long"):
@@ -667,14 +683,15 @@ def test_table_of_the_diagnosis(tmp_path):
         path.write_text(f"global_step,episode,episodic_return,wall_time\n5,0,0,1\n9,0,{seed},1\n9,1,90,1\n")
     values = {"charts/initial_q_gap": (3, 5), "greedy/q": (8, 9), "greedy/return_to_go": (7, 6.5)}
     values |= {"greedy/num_below_10": (2, 0), "greedy/q_below_10": (4,), "greedy/return_to_go_below_10": (0,)}
+    values |= {"greedy/num_episodes": (20, 20), "exploring/gain": (7, -12.4), "exploring/gain_error": (1.6, 3)}
     values |= {"argmax/share_uniform": (0.2, 0.4), "argmax/share_delta": (0, 0), "argmax/share_categorical": (1, 0)}
     values |= {"argmax/share_stored": (0.1, 0.1), "losses/delta_loss": (1, 2), "losses/categorical_loss": (3, 3)}
     lines = [f"finger-spin,qmle,{k},9,{name},{value}" for name, pair in values.items() for k, value in enumerate(pair)]
     write_diagnosis(tmp_path, "finger-spin,qmle,1,5,greedy/q,1", *lines)  # an earlier step does not count
     first, second = tables.diagnosis(tmp_path).splitlines()[2:]
     assert first.split(" | ")[1:4] == ["50%; 0%; 50%", "4 (1)", "8, 7.0; 9, 6.5"]
-    assert first.split(" | ")[4:] == ["4, 0.0 (2, 0 of 10)", "30%; 0%; 50%; 10%", "1.50; 3.00", " |"]
-    assert second == "| dog-walk | 100%; 100% |  |  |  |  |  |  |"
+    assert first.split(" | ")[4:] == ["4, 0.0 (2, 0 of 20)", "+7 (2); -12 (3)", "30%; 0%; 50%; 10%", "1.50; 3.00", " |"]
+    assert second == "| dog-walk | 100%; 100% |  |  |  |  |  |  |  |"
 
 
 @pytest.mark.parametrize("figure, num_runs", [("figure_3", 65), ("figure_3_why", 80)])
