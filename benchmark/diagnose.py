@@ -106,7 +106,7 @@ def of_model(path, seed=1, num_episodes=10):
     1. Both again for the episodes with a return below 10 alone, if there are any, and their number. exploring/gain: by
     how much the return is higher from the same initial states if actions are random as often as in training, with the
     standard error of this difference over the episodes. silent/...: see silent_units, over the states visited and, for
-    the joint layers, the actions taken as well as uniform ones.
+    the joint layer, the actions taken as well as uniform ones.
     """
     q_network, args = script.load_model(str(path), script.Args(seed=seed, cuda=False))
     torch.manual_seed(seed)
@@ -132,6 +132,8 @@ def of_model(path, seed=1, num_episodes=10):
 
 
 def main(figure, run_dirs, until=None, num_episodes=10):
+    if num_episodes < 2:
+        raise ValueError(f"--episodes is {num_episodes}, expected at least 2, for a standard error")
     folder = ROOT / "benchmark" / "results" / figure
     path, json_path, rows, entries = folder / "diagnosis.csv", folder / "diagnosis.json", {}, {}
     if path.exists():
@@ -167,7 +169,7 @@ if __name__ == "__main__":
     parser.add_argument("figure", help="whose folder of benchmark/results takes what is found")
     parser.add_argument("run_dirs", nargs="+", help="run directories, with event file and config.json")
     parser.add_argument("--until", type=int, help="environment step that counts as the end of a run")
-    parser.add_argument("--episodes", type=int, default=10, help="greedy episodes for each model, at least two")
+    parser.add_argument("--episodes", type=int, default=10, help="greedy episodes for each model")
     args = parser.parse_args()
     try:
         main(args.figure, args.run_dirs, args.until, args.episodes)

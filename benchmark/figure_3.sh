@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Figure 3: QMLE on 18 tasks of the DM Control Suite, five seeds each, a million steps, but half of that for dog-walk, whose
 # physics take longest; at the end ten greedy episodes. model.pt of each seed stays in runs/launch/figure_3/. 17 to 28 minutes
-# a task where five or more ran on one H100 at a time (manifest.json); dog-walk and humanoid-stand with six CPU cores each.
+# a task where four or more ran on one H100 at a time (manifest.json); dog-walk and humanoid-stand with six CPU cores each.
 # The 18 tasks are our choice: the paper does not name its own.
 #   usage: benchmark/figure_3.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_3/<task>/<variant>/seed_K.csv, manifest.json, figure_3.png

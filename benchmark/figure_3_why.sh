@@ -3,7 +3,8 @@
 # worst"). The runs of figure_3.sh are what they are held against, over the same steps.
 #   clipped-double-q   is it over-estimation? A second Q, and the smaller of both values: a patch of the script, made here
 #   updates-x5         is it too few updates? One every two steps instead of ten; the target is copied after as many steps
-#   gamma-0.97         do states in which it is stuck lose their value too slowly? Without reward at most 1 - gamma of it a copy
+#   gamma-0.97         do states in which it is stuck lose their value too slowly? Without reward a copy of the target takes at
+#                      most 1 - gamma of it
 #   default            of cheetah-run again, whose event files of figure_3.sh are lost
 #   usage: benchmark/figure_3_why.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_3_why/<task>/<variant>/seed_K.csv, manifest.json. For the table:

@@ -12,8 +12,9 @@ episodic_return; more than 2000 episodes are averaged in 1000 bins of steps), se
 evaluates, and an entry in <results>/manifest.json: command, commit, versions, device, date and duration. The scripts
 of the illustrations write what they have to say into <results>/<task>/<variant>/, where their output is verdict.txt.
 
---workers N shares out the cores of this machine, so start one launcher at a time. Several runs on one GPU pay where
-CUDA's Multi-Process Service runs (nvidia-cuda-mps-control -d); otherwise they take turns.
+--workers N shares out the cores of this machine, so start one launcher at a time. Ctrl-C or SIGTERM ends it, with code
+130, and its runs. Several runs on one GPU pay where CUDA's Multi-Process Service runs (nvidia-cuda-mps-control -d);
+otherwise they take turns.
 
 A command whose results exist is not repeated, as long as the script is the one that made them; otherwise that is said,
 and nothing runs. Results that the same command has given for another figure are copied. So after an interruption the

@@ -395,8 +395,9 @@ def diagnosis(results=RESULTS / "figure_3"):
 
 
 def figure_3_why(results=RESULTS):
-    """The experiments on tasks of Figure 3, beside the default's runs: the last tenth before each step where some end.
+    """The experiments on tasks of Figure 3, beside the default's runs.
 
+    Windows are the last tenth before each step at which runs of any task end, as far as the task's own runs reach.
     Raises ValueError where the default's runs are shorter. Q at the start minus return is left out where diagnose.py
     was not asked for that step, and of runs with another gamma, whose Q is of another size.
     """

@@ -637,6 +637,8 @@ def test_diagnosis_of_a_run(tmp_path, monkeypatch):
     assert set(entries) == {*runs, "other/qmle/1/7"} and entries[runs[0]]["commit"] != "abc"
     with pytest.raises(ValueError, match="--until is 5000, expected at most"):
         diagnose.main("figure", [run_dir], until=5000)
+    with pytest.raises(ValueError, match="--episodes is 1, expected at least 2"):
+        diagnose.main("figure", [run_dir], num_episodes=1)
 
 
 def write_diagnosis(folder, *lines):
