@@ -409,26 +409,23 @@ def figure_3_why(results=RESULTS):
 
     ends = {last(seeds) for variants in runs.values() for seeds in variants.values()}
     for task in sorted(runs, key=lambda task: (ACTION_DIMENSIONS[task], task)):
+        own = {"qmle": default.get(task, {}).get("qmle"), **runs[task]}
         for step in sorted(end for end in ends if end <= max(map(last, runs[task].values()))):
-            again = last(runs[task].get("default")) >= step  # the default's runs made again, for their event files
-            base = runs[task]["default"] if again else default.get(task, {}).get("qmle")
-            if last(base) < step:
+            reaching = {name for name, seeds in own.items() if last(seeds) >= step}
+            base = "default" if "default" in reaching else "qmle"  # "default": made again, for its event files
+            if base not in reaching:
                 raise ValueError(f"{task} has an experiment at step {step}, expected a default's run as long")
-            variants = {name: seeds for name, seeds in sorted(runs[task].items()) if last(seeds) >= step}
-            variants.pop("default", None)
-            for name, seeds in {"default" if again else "qmle": base, **variants}.items():
-                late = [s[(s[:, 0] > 0.9 * step) & (s[:, 0] <= step), 1] for s in seeds.values()]
-                returns, low = [part.mean() for part in late], np.mean([(part < 10).mean() for part in late])
-                label, difference = f"`{name}`", ""
-                if seeds is base:
-                    label, base_returns = "default", returns
-                elif min(len(returns), len(base_returns)) > 1:
-                    middle, *interval = welch([np.array(returns)], [np.array(base_returns)], 0.95)
-                    difference = "{:+.0f} ({:+.0f} to {:+.0f})".format(middle, *interval)
-                gaps = measures.get((task, name, step), {}).get("charts/initial_q_gap", ())
-                gaps = "" if name.startswith("gamma") or not gaps else with_error(gaps)
-                window = f"{0.9 * step:,.0f} to {step:,}"
-                rows.append([task, window, label, len(returns), with_error(returns), difference, f"{low:.0%}", gaps])
+            names = [base, *sorted(reaching - {"default", "qmle"})]
+            late = {k: [s[(s[:, 0] > 0.9 * step) & (s[:, 0] <= step), 1] for s in own[k].values()] for k in names}
+            returns = {name: np.array([part.mean() for part in parts]) for name, parts in late.items()}
+            for name in names:
+                difference, gaps = "", measures.get((task, name, step), {}).get("charts/initial_q_gap")
+                if name != base and min(len(returns[name]), len(returns[base])) > 1:
+                    difference = "{:+.0f} ({:+.0f} to {:+.0f})".format(*welch([returns[name]], [returns[base]], 0.95))
+                row = [task, f"{0.9 * step:,.0f} to {step:,}", "default" if name == base else f"`{name}`"]
+                row += [len(returns[name]), with_error(returns[name]), difference]
+                row += [f"{np.mean([(part < 10).mean() for part in late[name]]):.0%}"]
+                rows.append([*row, with_error(gaps) if gaps and not name.startswith("gamma") else ""])
     header = ["task", "steps", "variant", "seeds", "training return (s.e.)", "difference to the default, 95% interval"]
     return markdown([*header, "episodes below 10", "Q at the start minus return (s.e.)"], rows)
 
