@@ -7,129 +7,129 @@
 #     "tyro==1.0.17",
 # ]
 # ///
-"""Deterministic policy gradient in a continuous bandit with two modes: it ends at the top it starts below (Figure 2).
+"""Deterministic policy gradient in a bandit with two bumps: it ends on the one it starts below.
 
     python dpg_bandit.py
     python dpg_bandit.py --exploration uniform --num-seeds 10
 
-One state, two action dimensions, deterministic rewards. Q(a) learns the reward by regression. The delta policy, the
-parameter mu, follows the gradient of Q at mu (Eq. 7c), and mu is the greedy action. qmle_bandit.py is the same with an
-argmax predictor, trained by maximum likelihood, in place of the policy: the same initial weights, networks, exploration
-and hyper-parameters.
+Figure 2 of "Learning in complex action spaces without policy gradients". One state, two action
+dimensions. Q(a) learns the reward by regression. The delta policy, the parameter mu, follows the
+gradient of Q at mu (Eq. 7c), and mu is the greedy action. qmle_bandit.py has an argmax predictor
+in place of the policy. Networks, initial weights, exploration and hyper-parameters are the same.
 
-The reward (the paper gives no formula; this one is ours) is a sum of two Gaussian bumps in [-1, 1]^2, one wide and low,
-one narrow and high, with a valley of reward below 0.2 between them:
+The reward is ours (the paper gives none): a low wide bump, a high narrow one,
     r(a) = 0.6 exp(-|a - (-0.4, -0.4)|^2 / (2 * 0.35^2)) + exp(-|a - (0.5, 0.5)|^2 / (2 * 0.25^2)).
-mu starts within 0.2 of the low bump's top, per dimension: there following the gradient can only lead up the low bump,
+mu starts within 0.2 per dimension of the low bump's top, and the gradient leads to that top,
 however well Q is known.
 
-Shapes in the comments: S seeds, B batch, N actions. All seeds run at once, each on its own slice.
+Shapes: S seeds, B batch, N actions, M bumps.
 """
 
 import csv
 import dataclasses
+import datetime
 import pathlib
 import sys
-import time
+from typing import Annotated, Literal, get_type_hints
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import tyro
+from matplotlib.figure import Figure
 
-HEIGHTS, WIDTHS, TOPS = (0.6, 1.0), (0.35, 0.25), ((-0.4, -0.4), (0.5, 0.5))  # of the local and the global mode
+HEIGHTS, WIDTHS = torch.tensor([0.6, 1.0]), torch.tensor([0.35, 0.25])  # low bump, high one: (M,)
+TOPS = torch.tensor([[-0.4, -0.4], [0.5, 0.5]])  # (M, 2)
+Count = Annotated[int, (1, 10**7)]  # type and range of a flag
 
 
 @dataclasses.dataclass
 class Args:
     """All defaults are ours, and those of qmle_bandit.py."""
 
-    exploration: str = "gaussian"  # "gaussian" noise around mu, "epsilon-greedy" (uniform or mu), or "uniform"
-    seed: int = 1  # seed of the first run; the others count up from it
-    num_seeds: int = 10  # S: independent runs, computed together
-    total_timesteps: int = 10_000  # rewards drawn per run
-    learning_rate: float = 1e-3  # Adam step size of Q network and policy
-    batch_size: int = 128  # transitions per update, one update per step
-    learning_starts: int = 1000  # steps before mu moves, so that no method follows a Q that knows nothing yet
-    exploration_std: float = 0.5  # s.d. of gaussian exploration
-    exploration_epsilon: float = 0.1  # share of uniform actions of epsilon-greedy exploration
-    output: str | None = None  # folder for the results; by default a new one under runs/
+    exploration: Literal["gaussian", "epsilon-greedy", "uniform"] = "gaussian"  # behavior policy
+    seed: Annotated[int, (0, 2**31)] = 1  # of the first run; the others count up from it
+    num_seeds: Count = 10  # S: independent runs, computed together
+    total_timesteps: Count = 10_000  # rewards drawn per run
+    learning_rate: Annotated[float, (1e-12, 1)] = 1e-3  # Adam step size of Q and policy
+    batch_size: Count = 128  # per update, one update per step
+    learning_starts: Count = 1000  # steps before mu moves, for Q to learn first
+    exploration_std: Annotated[float, (0, 10)] = 0.5  # s.d. of gaussian exploration
+    exploration_epsilon: Annotated[float, (0, 1)] = 0.1  # share of uniform actions, epsilon-greedy
+    output: str | None = None  # folder of the results; default: a new one in runs/
 
 
 def check_args(args):
-    """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
-    limits = dict(
-        seed=(0, 2**31), num_seeds=(1, 10**4), total_timesteps=(1, 10**8), learning_rate=(1e-12, 1.0),
-        batch_size=(1, 10**6), learning_starts=(1, 10**8), exploration_std=(0, 10), exploration_epsilon=(0, 1),
-    )  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(args, name) <= high:  # NaN fails too
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
-    choices = dict(exploration=("gaussian", "epsilon-greedy", "uniform"))
-    for name, values in choices.items():
-        if getattr(args, name) not in values:
-            raise ValueError(f"--{name} is {getattr(args, name)!r}, expected one of {', '.join(values)}")
+    """Raises ValueError with the flag, its value and what was expected."""
+    for name, hint in get_type_hints(Args, include_extras=True).items():
+        for low, high in getattr(hint, "__metadata__", ()):
+            value = getattr(args, name)
+            if not low <= value <= high:  # NaN fails too
+                flag = "--" + name.replace("_", "-")
+                raise ValueError(f"{flag} is {value}, expected a number from {low:g} to {high:g}")
+
+
+def make_folder(args, name):
+    """Makes the folder --output, or a new one that no other run writes into."""
+    now = datetime.datetime.now()
+    folder = pathlib.Path(args.output or f"runs/{name}__{args.seed}__{now:%Y%m%d-%H%M%S-%f}")
+    folder.mkdir(parents=True, exist_ok=bool(args.output))
+    return folder
 
 
 def reward(actions):
     """The deterministic reward of actions (..., 2): (...)."""
-    tops = torch.tensor(TOPS)
-    squared = ((actions.unsqueeze(-2) - tops) ** 2).sum(-1)  # (..., 2 modes)
-    return (torch.tensor(HEIGHTS) * torch.exp(-squared / (2 * torch.tensor(WIDTHS) ** 2))).sum(-1)
+    squared = ((actions.unsqueeze(-2) - TOPS) ** 2).sum(-1)  # (..., M)
+    return (HEIGHTS * torch.exp(-squared / (2 * WIDTHS**2))).sum(-1)
 
 
-def climb(actions, num_steps=2000):
-    """Where steepest ascent on the true reward leads from actions (..., 2): this decides in whose basin they lie."""
-    actions = actions.clone().requires_grad_()
-    for _ in range(num_steps):
+def climb(actions):
+    """Where steepest ascent on the reward leads from actions (S, 2)."""
+    for _ in range(2000):
+        actions = actions.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(reward(actions).sum(), actions)
-        actions = (actions.detach() + 0.01 * gradient).clamp(-1, 1).requires_grad_()
+        actions = (actions + 0.01 * gradient).clamp(-1, 1)
     return actions.detach()
 
 
-def modes_reached(actions, radius=0.15):
-    """For actions (S, 2): 0 at the local mode, 1 at the global one, -1 at neither, by distance to where climbs end."""
-    distance = (actions.unsqueeze(1) - climb(torch.tensor(TOPS))).norm(dim=-1)  # (S, 2 modes)
-    return torch.where(distance.amin(1) < radius, distance.argmin(1), -1)
+def bumps_reached(actions):
+    """0 for actions (S, 2) at the low bump's top, 1 at the high one's, -1 at neither: (S,)."""
+    distance = (actions.unsqueeze(1) - TOPS).norm(dim=-1)  # (S, M)
+    return torch.where(distance.amin(1) < 0.15, distance.argmin(1), -1)
 
 
 class QNetwork(nn.Module):
-    """Action-in Q(a) of S independent networks with two hidden layers: weights have a leading seed dimension."""
+    """Q(a) of S independent networks: all weights have a leading seed dimension."""
 
     def __init__(self, seeds, width=64):
         super().__init__()
         networks = []
-        for seed in seeds:  # seeded one by one: a run starts the same whatever runs beside it
+        for seed in seeds:  # one by one: a run starts the same whatever runs beside it
             torch.manual_seed(seed)
             networks.append([nn.Linear(2, width), nn.Linear(width, width), nn.Linear(width, 1)])
-        layers = list(zip(*networks, strict=True))
-        self.weights = nn.ParameterList(torch.stack([linear.weight.T for linear in layer]).detach() for layer in layers)
-        self.biases = nn.ParameterList(
-            torch.stack([linear.bias[None] for linear in layer]).detach() for layer in layers
-        )
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for layer in zip(*networks, strict=True):
+            self.weights.append(torch.stack([linear.weight.T for linear in layer]).detach())
+            self.biases.append(torch.stack([linear.bias[None] for linear in layer]).detach())
 
     def forward(self, actions):
         """Q of actions (S, N, 2): (S, N)."""
         x = actions
-        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.baddbmm(bias, F.elu(x) if i else x, weight)  # (S, N, width), at last (S, N, 1)
-        return x.squeeze(-1)
+        for i in range(2):
+            x = F.elu(torch.baddbmm(self.biases[i], x, self.weights[i]))  # (S, N, width)
+        return torch.baddbmm(self.biases[2], x, self.weights[2]).squeeze(-1)
 
 
 def initial_delta(seeds):
-    """Parameters theta (S, 2) of the delta, mu = tanh(theta), with mu uniform within 0.2 of the local mode's top."""
-    mu = torch.stack([torch.rand(2, generator=torch.Generator().manual_seed(seed)) for seed in seeds]) * 0.4 - 0.2
-    return torch.atanh(mu + torch.tensor(TOPS[0]))
+    """theta (S, 2) such that mu = tanh(theta) is uniform within 0.2 of the low bump's top."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    mu = torch.stack([torch.rand(2, generator=g) for g in generators])
+    return torch.atanh(mu * 0.4 - 0.2 + TOPS[0])
 
 
 def explore(mu, args):
-    """The actions (S, 2) to try, one per seed, around the greedy ones mu (S, 2)."""
+    """The actions (S, 2) to try, given the greedy ones mu (S, 2)."""
     uniform = torch.rand(mu.shape) * 2 - 1
     if args.exploration == "gaussian":
         return (mu + torch.randn(mu.shape) * args.exploration_std).clamp(-1, 1)
@@ -139,84 +139,84 @@ def explore(mu, args):
 
 
 def q_loss(q_values, rewards):
-    """Squared error, (S, B) each -> (): mean over the batch, sum over seeds: each has its own gradient."""
+    """Squared error (S, B) -> (): summed over seeds, so that each has its own gradient."""
     return ((q_values - rewards) ** 2).mean(1).sum()
 
 
-def policy_loss(q_network, mode):
-    """Minus Q at the policy's action mode (S, 2): its gradient is minus the deterministic policy gradient (Eq. 7c)."""
-    return -q_network(mode.unsqueeze(1)).sum()
+def policy_loss(q_network, mu):
+    """Minus Q at mu (S, 2): its gradient is minus the policy gradient (Eq. 7c)."""
+    return -q_network(mu.unsqueeze(1)).sum()
 
 
 def draw(q_network, mu, path, title):
-    """The reward, and the learned Q of the first seed with the ways of all deltas, mu (steps, S, 2): PNG and PDF."""
+    """The reward, and the first seed's Q with the ways of all deltas, mu (T, S, 2)."""
     axis = torch.linspace(-1, 1, 81)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)  # (81, 81, 2)
     with torch.no_grad():
         q = q_network(grid.view(1, -1, 2).expand(mu.shape[1], -1, -1))[0].view(81, 81)
-    figure, panels = plt.subplots(1, 2, figsize=(7.5, 3.6), layout="constrained", sharey=True)
-    for axes, values, name in zip(panels, (reward(grid), q), ("reward", f"learned Q: {title}"), strict=True):
-        filled = axes.contourf(axis, axis, values, levels=15, cmap="Greys")
-        figure.colorbar(filled, ax=axes)
-        axes.set(title=name, xlabel="action, dimension 1", xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
-    panels[0].set_ylabel("action, dimension 2")
-    for s in range(mu.shape[1]):
-        panels[1].plot(*mu[:, s].T, color="tab:orange", linewidth=1, label="way of the delta" if s == 0 else None)
-    panels[1].scatter(*mu[-1].T, color="tab:red", edgecolor="white", zorder=3, label="its end")
-    panels[1].legend(loc="upper left", fontsize=8)
-    figure.savefig(path.with_suffix(".png"), dpi=150)
-    figure.savefig(path.with_suffix(".pdf"))
-    np.savetxt(path.with_name("q.csv"), np.c_[grid.view(-1, 2), q.view(-1)], "%.5g", ",", header="x,y,q", comments="")
+    figure = Figure(figsize=(7.5, 3.6), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, values in zip(panels, (reward(grid), q), strict=True):
+        figure.colorbar(axes.contourf(axis, axis, values, levels=15, cmap="Greys"), ax=axes)
+        axes.set(xlabel="action, dimension 1", xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
+    panels[0].set(title="reward", ylabel="action, dimension 2")
+    panels[1].set(title=f"learned Q: {title}")
+    ways = panels[1].plot(*mu.permute(2, 0, 1), color="tab:orange", linewidth=1)  # S lines
+    ends = panels[1].scatter(*mu[-1].T, color="tab:red", edgecolor="white", zorder=3)
+    panels[1].legend([ways[0], ends], ["way of the delta", "its end"], loc="upper left", fontsize=8)
+    figure.savefig(path / "figure.png", dpi=150)
+    figure.savefig(path / "figure.pdf")
+    table = np.c_[grid.view(-1, 2), q.view(-1)]
+    np.savetxt(path / "q.csv", table, "%.5g", ",", header="x,y,q", comments="")
 
 
 if __name__ == "__main__":
-    args = tyro.cli(Args)
+    args = tyro.cli(Args, description=__doc__.partition("\n")[0])
     try:
         check_args(args)
-    except ValueError as error:
+        folder = make_folder(args, f"dpg_bandit_{args.exploration}")
+    except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     seeds = range(args.seed, args.seed + args.num_seeds)
     q_network, theta = QNetwork(seeds), nn.Parameter(initial_delta(seeds))
     q_optimizer = torch.optim.Adam(q_network.parameters(), lr=args.learning_rate)
     delta_optimizer = torch.optim.Adam([theta], lr=args.learning_rate)
-    in_basin = modes_reached(climb(theta.detach().tanh())) == 0  # steepest ascent on the reward ends at the local mode
+    in_basin = bumps_reached(climb(theta.detach().tanh())) == 0  # (S,)
     torch.manual_seed(args.seed)
-    actions = torch.zeros(args.num_seeds, args.total_timesteps, 2)  # the replay memory holds the whole run
+    actions = torch.zeros(args.num_seeds, args.total_timesteps, 2)  # replay memory
     rewards = torch.zeros(args.num_seeds, args.total_timesteps)
-    history, rows = [theta.detach().tanh()], torch.arange(args.num_seeds).unsqueeze(1)
+    rows = torch.arange(args.num_seeds).unsqueeze(1)  # (S, 1)
+    visited = [theta.detach().tanh()]
 
     for global_step in range(1, args.total_timesteps + 1):
-        tried = explore(theta.detach().tanh(), args)
-        actions[:, global_step - 1], rewards[:, global_step - 1] = tried, reward(tried)
+        action = explore(theta.detach().tanh(), args)
+        actions[:, global_step - 1], rewards[:, global_step - 1] = action, reward(action)
 
         batch = torch.randint(global_step, (args.num_seeds, args.batch_size))  # (S, B)
-        loss = q_loss(q_network(actions[rows, batch]), rewards[rows, batch])  # regression: one step, no bootstrapping
+        loss = q_loss(q_network(actions[rows, batch]), rewards[rows, batch])  # no bootstrapping
         q_optimizer.zero_grad()
         loss.backward()
         q_optimizer.step()
 
         if global_step >= args.learning_starts:
-            mode = theta.tanh()
+            mu = theta.tanh()
             delta_optimizer.zero_grad()
-            policy_loss(q_network, mode).backward()
+            policy_loss(q_network, mu).backward()
             delta_optimizer.step()
         if global_step % 20 == 0:
-            history.append(theta.detach().tanh())
+            visited.append(theta.detach().tanh())
 
-    name = f"dpg_bandit_{args.exploration}"
-    folder = pathlib.Path(args.output or f"runs/{name}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}")
-    folder.mkdir(parents=True, exist_ok=True)
-    mu = torch.stack(history)  # (steps / 20 + 1, S, 2)
+    mu = torch.stack(visited)  # (T, S, 2), every 20 steps
     with open(folder / "delta.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["global_step", "seed", "mu_1", "mu_2", "reward"])
-        for i, row in enumerate(mu):
-            table.writerows(
-                [i * 20, seed, *map("{:.5f}".format, (*m, reward(m)))] for seed, m in zip(seeds, row, strict=True)
-            )
-    draw(q_network, mu, folder / "figure", "DPG")
-    reached = modes_reached(mu[-1])
-    ends = [(reached == mode).sum().item() for mode in (0, 1, -1)]
-    print(f"DPG, {args.exploration}: {in_basin.sum()} of {args.num_seeds} seeds start in the local basin")
-    print(f"ends: {ends[0]} at the local mode, {ends[1]} at the global mode, {ends[2]} at neither")
+        for i in range(len(mu)):
+            for seed, point in zip(seeds, mu[i], strict=True):
+                table.writerow([i * 20, seed, *map("{:.5f}".format, (*point, reward(point)))])
+    draw(q_network, mu, folder, "DPG")
+    reached = bumps_reached(mu[-1])
+    low, high, neither = ((reached == bump).sum() for bump in (0, 1, -1))
+    print(f"DPG, {args.exploration}:", end=" ")
+    print(f"{in_basin.sum()} of {args.num_seeds} seeds start in the local basin")
+    print(f"ends: {low} at the local mode, {high} at the global mode, {neither} at neither")
     print(f"results: {folder}")
