@@ -1,50 +1,45 @@
-"""Looks into runs of qmle_continuous.py or qmle_continuous_multiseed.py: what may keep a task from being learnt.
+"""Looks into runs of qmle_continuous.py or of many seeds: what may keep a task from being learnt.
 
     python benchmark/diagnose.py figure_3 runs/launch/figure_3/walker-*/*/runs/*
-    python benchmark/diagnose.py figure_3 --episodes 40 runs/launch/figure_3/fish-swim*/*/runs/*
-    python benchmark/diagnose.py figure_3_why --until 250000 runs/launch/figure_3/fish-swim*/*/runs/*
+    python benchmark/diagnose.py figure_3_why --until 250000 runs/launch/figure_3/fish-*/*/runs/*
 
-Of each run directory: from the event file, the mean of each metric over the last tenth of the run; from model.pt where
-there is one (--save-model), greedy episodes and what the networks say in the states these visit (see `of_model`).
-With --until, of a run as it was at that step, without its model. Writes benchmark/results/<figure>/diagnosis.csv (task,
-variant, seed, until, measure, value; what it holds of other runs and other steps stays) and diagnosis.json (commit,
-versions and date of each). Run directories are not in the repository: benchmark/figure_3.sh leaves them in runs/launch.
+Of each run: from the event file, the mean of each metric over the last tenth; from model.pt
+(--save-model), what greedy episodes show. With --until, of a run as it was at that step, without
+its model. Adds to diagnosis.csv and diagnosis.json of the figure's results.
 """
 
-import argparse
 import csv
-import datetime
 import json
 import math
 import pathlib
-import platform
-import subprocess
 import sys
-from importlib import metadata
 
+import data
 import numpy as np
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-import qmle_continuous as script  # noqa: E402
+sys.path.insert(0, str(data.ROOT))
+import qmle_continuous as script
 
 NUM_TO_COME = 500
 
 
-def of_events(run_dir, until=None, share=0.1):
-    """The last step, and the mean of each logged metric over the last share of the run: name in TensorBoard -> value.
+def of_events(run_dir, until=None):
+    """The last step, and the mean of each logged metric over the last tenth before it.
 
     Raises ValueError for a run that ended before the step until.
     """
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
-    scalars = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in events.Tags()["scalars"]}
-    last = int(max(values[-1, 0] for values in scalars.values()))
+    metrics = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
+    metrics = {
+        name: np.array([(e.step, e.value) for e in found]) for name, found in metrics.items()
+    }
+    last = int(max(points[-1, 0] for points in metrics.values()))
     if until and last < until:
         raise ValueError(f"--until is {until}, expected at most {last}, where {run_dir} ended")
     last = until or last
-    late = {name: v[(v[:, 0] > (1 - share) * last) & (v[:, 0] <= last), 1] for name, v in scalars.items()}
+    late = {name: data.within(points, 0.9 * last, last) for name, points in metrics.items()}
     return last, {name: values.mean() for name, values in late.items() if len(values)}
 
 
@@ -57,28 +52,33 @@ def returns_to_go(rewards, gamma):
 
 
 def silent_units(q_network, obs, actions):
-    """Share of the units of each hidden ReLU layer that are 0 for all of obs (T, obs_size) and actions (T, A)."""
+    """Share of each hidden ReLU layer that is 0 for all obs (T, obs_size), actions (T, A)."""
     features = q_network.obs_stream(obs)
     joint = torch.cat([features, q_network.action_stream(actions)], dim=1)
-    normal = q_network.obs_stream[0](obs)  # what the residual block of the observation stream reads
+    normal = q_network.obs_stream[0](obs)  # what the stream's residual block reads
     layers = {
         "observation": q_network.obs_stream[1].linear1(normal),
         "joint": q_network.joint_block.linear1(joint),
         "delta": q_network.delta_predictor[0](features),
         "categorical": q_network.categorical_predictor[0](features),
     }
-    return {f"silent/{name}": (values <= 0).all(0).float().mean().item() for name, values in layers.items()}
+    return {
+        f"silent/{name}": (values <= 0).all(0).float().mean().item()
+        for name, values in layers.items()
+    }
 
 
 def play(q_network, args, num_episodes, epsilon=0.0):
-    """Episodes side by side, until all have ended: obs (T, E, obs_size), actions (T, E, A), rewards (T, E).
+    """Episodes side by side, with greedy actions, or random ones with probability epsilon.
 
-    Each action is the greedy one or, with probability epsilon, a uniformly random one; the initial states are the same
-    for each epsilon. Rewards are NaN after the end of an episode; whether it terminated is the last value: (E,).
+    Returns obs (T, E, obs_size), actions (T, E, A), rewards (T, E), NaN after the end of an
+    episode, and whether each terminated (E,). Their initial states depend on args.seed alone.
     """
     rng = np.random.default_rng(args.seed)
     envs = [script.make_env(args.env_id) for _ in range(num_episodes)]
-    obs = [env.reset(seed=script.episode_seed(args.seed + 2_000_000, i))[0] for i, env in enumerate(envs)]
+    seeds = [script.episode_seed(args.seed + 2_000_000, i) for i in range(num_episodes)]
+    obs = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
+    space = envs[0].action_space
     running, terminated, steps = [True] * num_episodes, np.zeros(num_episodes, bool), []
     while any(running):
         batch = torch.tensor(np.array(obs), dtype=torch.float32)
@@ -90,86 +90,103 @@ def play(q_network, args, num_episodes, epsilon=0.0):
         rewards = np.full(num_episodes, np.nan)
         for i, env in enumerate(envs):
             if running[i]:
-                env_action = script.to_env_action(actions[i], env.action_space)
-                obs[i], rewards[i], terminated[i], truncated, _ = env.step(env_action)
+                scaled = (actions[i].reshape(space.shape).astype(np.float64) + 1) / 2
+                action = space.low + scaled * (space.high - space.low)
+                action = np.clip(action, space.low, space.high).astype(space.dtype)
+                obs[i], rewards[i], terminated[i], truncated, _ = env.step(action)
                 running[i] = not (terminated[i] or truncated)
         steps.append((batch.numpy(), actions, rewards))
     return *map(np.array, zip(*steps, strict=True)), terminated
 
 
+def load_model(path, seed):
+    """The trained networks, and their run's flags with another seed."""
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    args = script.Args(**saved["args"])
+    args.seed, args.mixed_precision, args.compile = seed, False, False
+    env = script.make_env(args.env_id)
+    sizes = [math.prod(space.shape) for space in (env.observation_space, env.action_space)]
+    q_network = script.QNetwork(*sizes, args.num_bins)
+    q_network.load_state_dict(saved["q_network"])
+    return q_network, args
+
+
 @torch.no_grad()
 def of_model(path, seed=1, num_episodes=10):
-    """What a trained agent does and believes in greedy episodes: measure -> value. seed: of their initial states.
+    """What a trained agent does and believes in greedy episodes: measure -> value.
 
-    greedy/q: Q of the actions taken, over the steps that have NUM_TO_COME more to come; greedy/return_to_go: the
-    discounted return that followed, too low by at most 100 * 0.99^500 = 0.7 where an episode is cut off with rewards of
-    1. Both again for the episodes with a return below 10 alone, if there are any, and their number. exploring/gain: by
-    how much the return is higher from the same initial states if actions are random as often as in training, with the
-    standard error of this difference over the episodes. silent/...: see silent_units, over the states visited and, for
-    the joint layer, the actions taken as well as uniform ones.
+    greedy/q: Q of the actions taken, in steps that have NUM_TO_COME more to come, so that
+    greedy/return_to_go, which follows, is too low by at most 100 * 0.99^500 = 0.7. Both again for
+    the episodes with a return below 10. exploring/gain: by how much actions that are random as
+    often as in training raise the return from the same initial states, and its standard error.
+    silent/...: see silent_units, with the actions taken as well as uniform ones.
     """
-    q_network, args = script.load_model(str(path), script.Args(seed=seed, cuda=False))
+    q_network, args = load_model(path, seed)
     torch.manual_seed(seed)
     obs, actions, rewards, terminated = play(q_network, args, num_episodes)
     shaken = np.nansum(play(q_network, args, num_episodes, args.exploration_epsilon)[2], 0)
     scores, to_go = np.nansum(rewards, 0), returns_to_go(np.nan_to_num(rewards), args.gamma)
-    num_steps = np.isfinite(rewards).sum(0)  # of each episode
+    ran = np.isfinite(rewards)  # (T, E)
+    num_steps = ran.sum(0)
     last = np.where(terminated, num_steps, num_steps - NUM_TO_COME)
     counts = np.arange(len(rewards))[:, None] < last  # (T, E)
-    ran = np.isfinite(rewards)
     states, taken = torch.from_numpy(obs[ran]), torch.from_numpy(actions[ran])
     q = np.full(rewards.shape, np.nan)
-    q[ran] = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1)).squeeze(1).numpy()
-    found = {"greedy/return": scores.mean(), "greedy/q": q[counts].mean(), "greedy/return_to_go": to_go[counts].mean()}
+    q[ran] = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1))[:, 0].numpy()
     failed = counts & (scores < 10)
-    found |= {"greedy/num_episodes": num_episodes, "greedy/num_below_10": (scores < 10).sum()}
-    found["exploring/gain"] = (shaken - scores).mean()
-    found["exploring/gain_error"] = (shaken - scores).std(ddof=1) / math.sqrt(num_episodes)
+    gains = shaken - scores
+    found = {
+        "greedy/return": scores.mean(),
+        "greedy/q": q[counts].mean(),
+        "greedy/return_to_go": to_go[counts].mean(),
+        "greedy/num_episodes": num_episodes,
+        "greedy/num_below_10": (scores < 10).sum(),
+        "exploring/gain": gains.mean(),
+        "exploring/gain_error": gains.std(ddof=1) / math.sqrt(num_episodes),
+    }
     if failed.any():
-        found |= {"greedy/q_below_10": q[failed].mean(), "greedy/return_to_go_below_10": to_go[failed].mean()}
-    uniform = script.sample_uniform(1, *taken.shape, "cpu").squeeze(0)
-    return found | silent_units(q_network, torch.cat([states, states]), torch.cat([taken, uniform]))
+        found["greedy/q_below_10"] = q[failed].mean()
+        found["greedy/return_to_go_below_10"] = to_go[failed].mean()
+    uniform = torch.rand(taken.shape) * 2 - 1
+    states, actions = torch.cat([states, states]), torch.cat([taken, uniform])
+    return found | silent_units(q_network, states, actions)
 
 
 def main(figure, run_dirs, until=None, num_episodes=10):
     if num_episodes < 2:
-        raise ValueError(f"--episodes is {num_episodes}, expected at least 2, for a standard error")
-    folder = ROOT / "benchmark" / "results" / figure
-    path, json_path, rows, entries = folder / "diagnosis.csv", folder / "diagnosis.json", {}, {}
+        raise ValueError(f"--episodes is {num_episodes}, expected at least 2")
+    path = data.RESULTS / figure / "diagnosis.csv"
+    rows, entries = {}, {}
     if path.exists():
-        entries = json.loads(json_path.read_text())
+        entries = json.loads(path.with_suffix(".json").read_text())
         for *run, measure, value in list(csv.reader(path.open()))[1:]:
             rows.setdefault(tuple(run), {})[measure] = value
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    entry = {"date": f"{datetime.date.today()}"}
-    entry["commit"] = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    names = ("torch", "dm_control", "mujoco", "numpy")
-    entry["versions"] = {"python": platform.python_version()} | {name: metadata.version(name) for name in names}
     for run_dir in map(pathlib.Path, run_dirs):
         args = json.loads((run_dir / "config.json").read_text())["args"]
-        task, seed = args["env_id"].removeprefix("dm_control/").removesuffix("-v0"), str(args["seed"])
-        launched = run_dir.resolve().parents[2].name.split("__")  # by launch.py: task, variant, first seed
-        variant = launched[1] if len(launched) == 3 else "alone"
+        task = args["env_id"].removeprefix("dm_control/").removesuffix("-v0")
+        variant = run_dir.resolve().parents[2].name.split("__")[1]  # of task, variant, first seed
         last, found = of_events(run_dir, until)
         if not until and (run_dir / "model.pt").exists():
             found |= of_model(run_dir / "model.pt", args["seed"], num_episodes)
-        rows[task, variant, seed, str(last)] = {name: f"{value:.5g}" for name, value in found.items()}
-        entries[f"{task}/{variant}/{seed}/{last}"] = entry
-        print(task, variant, seed, last, {name: float(f"{value:.3g}") for name, value in found.items()}, flush=True)
+        run = task, variant, str(args["seed"]), str(last)
+        rows[run] = {name: f"{value:.5g}" for name, value in found.items()}
+        entries["/".join(run)] = data.describe("torch", "dm_control", "mujoco", "numpy")
+        print(*run, rows[run], flush=True)
         with path.open("w") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("task", "variant", "seed", "until", "measure", "value"))
             for run in sorted(rows):
                 writer.writerows((*run, *row) for row in sorted(rows[run].items()))
-        json_path.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
+        text = json.dumps(entries, indent=1, sort_keys=True)
+        path.with_suffix(".json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = data.parser(__doc__)
     parser.add_argument("figure", help="whose folder of benchmark/results takes what is found")
-    parser.add_argument("run_dirs", nargs="+", help="run directories, with event file and config.json")
-    parser.add_argument("--until", type=int, help="environment step that counts as the end of a run")
-    parser.add_argument("--episodes", type=int, default=10, help="greedy episodes for each model")
+    parser.add_argument("run_dirs", nargs="+", help="with event file and config.json")
+    parser.add_argument("--until", type=int, help="step that counts as the end of a run")
+    parser.add_argument("--episodes", type=int, default=10, help="greedy ones")
     args = parser.parse_args()
     try:
         main(args.figure, args.run_dirs, args.until, args.episodes)

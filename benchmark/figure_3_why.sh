@@ -13,7 +13,7 @@
 #   python benchmark/tables.py figure_3_why
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python benchmark/clipped_double_q.py qmle_continuous_multiseed.py runs/patched/clipped/qmle_continuous_multiseed.py
+python benchmark/patch.py clipped-double-q runs/patched/clipped
 python benchmark/launch.py figure_3_why "$@" <<'END'
 fish-swim         clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --total-timesteps 250000
 cheetah-run       clipped-double-q  python runs/patched/clipped/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 250000

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Figure 9: search sets of 2 against 1000 samples, half uniform and half from the delta predictor, the ratios of Figure 8
 # (those of Table 1 give no sample to a predictor when there are two). The tasks are our choice. Sets of 2 are what Figure 8
-# calls amortized: where figure_8.sh has run, its results are taken.
+# calls amortized; the committed results are copies of those.
 #   usage: benchmark/figure_9.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_9/<task>/<variant>/seed_K.csv, manifest.json, figure_9.png
 set -euo pipefail

@@ -13,7 +13,7 @@ run_seed() { # task script seed flags
     mkdir -p "$results"
     # shellcheck disable=SC2086
     python "$2.py" --seed "$3" $4 >"$results/seed_$3.log" 2>&1
-    run=$(sed -n 's/.*training episodes.*; run: //p' "$results/seed_$3.log")
+    run=$(ls -td runs/*"$1"*__"$2"__"$3"__* | head -n 1)
     cp "$run/episodes.csv" "$results/seed_$3.csv"
     cp "$run/eval.csv" "$results/seed_$3_eval.csv"
     cp "$run/config.json" "$results/seed_$3.json"
@@ -32,4 +32,4 @@ cartpole="$cartpole --batch-size 64 --train-frequency 2 --target-network-frequen
         for script in qmle_discrete dqn_discretized; do printf 'CartPole-v1\t%s\t%s\t%s\n' "$script" "$seed" "$cartpole"; done
     done
 } | xargs -P "${WORKERS:-1}" -d '\n' -I{} bash -c 'set -euo pipefail; IFS=$'"'\\t'"' read -r task script seed flags <<<"{}"; run_seed "$task" "$script" "$seed" "$flags"'
-python benchmark/plot_first_discrete.py
+python benchmark/plot.py first_discrete

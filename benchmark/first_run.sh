@@ -14,7 +14,7 @@ mkdir -p "$results"
 run_seed() {
     python qmle_continuous.py --env-id dm_control/walker-walk-v0 --seed "$1" --total-timesteps "${STEPS:-200000}" \
         --eval-frequency 50000 --eval-episodes 5 >"$results/seed_$1.log" 2>&1
-    run=$(sed -n 's/.*training episodes.*; run: //p' "$results/seed_$1.log")
+    run=$(ls -td runs/*walker-walk*__qmle_continuous__"$1"__* | head -n 1)
     cp "$run/episodes.csv" "$results/seed_$1.csv"
     cp "$run/eval.csv" "$results/seed_$1_eval.csv"
     cp "$run/config.json" "$results/seed_$1.json"
@@ -25,4 +25,4 @@ export -f run_seed
 export results
 
 printf '%s\n' 1 2 3 | xargs -P "${WORKERS:-1}" -I{} bash -c 'set -euo pipefail; run_seed {}'
-python benchmark/plot_first_run.py "$results"
+python benchmark/plot.py first_run

@@ -29,7 +29,7 @@
 # thirteen minutes a run on one H100 with 16 cores. The table: python benchmark/tables.py open_details
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python benchmark/double_softmax.py qmle_continuous_multiseed.py runs/patched/qmle_continuous_multiseed.py
+python benchmark/patch.py double-softmax runs/patched
 python benchmark/launch.py open_details "$@" <<'END'
 walker-walk  default         python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
 cheetah-run  default         python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000

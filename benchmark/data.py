@@ -1,0 +1,128 @@
+"""Shared by this folder: what lies in benchmark/results, and statistics of learning curves."""
+
+import argparse
+import csv
+import datetime
+import json
+import pathlib
+import platform
+import statistics
+import subprocess
+from importlib import metadata
+
+import numpy as np
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmark" / "results"
+
+
+def parser(text):  # which --help shows as it is
+    form = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(description=text, formatter_class=form)
+
+
+def describe(*packages):
+    """What a manifest says of a measurement made now: date, commit and versions."""
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
+    versions = {"python": platform.python_version()}
+    versions |= {name: metadata.version(name) for name in packages}
+    return {"date": f"{datetime.date.today()}", "commit": commit, "versions": versions}
+
+
+def write_whole(path, text):
+    """Writes a file that is complete whenever it exists."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)
+
+
+def read_csv(path):
+    """The columns of a CSV of numbers: an array with their names."""
+    return np.atleast_1d(np.genfromtxt(path, delimiter=",", names=True))
+
+
+def commands(name):
+    """(task, variant, command) of each line that a figure's shell script launches."""
+    path = ROOT / "benchmark" / f"{name}.sh"
+    if not path.exists():
+        return []
+    lines = path.read_text().split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
+    return [tuple(line.split(maxsplit=2)) for line in lines]
+
+
+def read_curves(results):
+    """task -> variant -> seed -> array (episodes, 2) of global_step and episodic_return."""
+    curves = {}
+    for path in sorted(results.glob("*/*/seed_*.csv")):
+        if not path.stem.endswith("_eval"):
+            rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+            task, variant, seed = path.parts[-3], path.parts[-2], int(path.stem.split("_")[1])
+            curves.setdefault(task, {}).setdefault(variant, {})[seed] = rows
+    return curves
+
+
+def mean_curves(seeds, num_bins=50):
+    """Ends of equal parts of the run (bins,), and in each the mean return, or NaN (seeds, bins)."""
+    last = min(rows[-1, 0] for rows in seeds.values())
+    num_bins = min(num_bins, *(len(rows) for rows in seeds.values()))
+    edges = np.linspace(0, last, num_bins + 1)
+    means = np.full((len(seeds), num_bins), np.nan)
+    for i, rows in enumerate(seeds.values()):
+        rows = rows[rows[:, 0] <= last]
+        number = np.clip(np.searchsorted(edges, rows[:, 0]) - 1, 0, num_bins - 1)
+        for j in np.unique(number):
+            means[i, j] = rows[number == j, 1].mean()
+    return edges[1:], means
+
+
+def within(rows, low, high):
+    """The returns of a curve's episodes that ended after step low, and by step high."""
+    return rows[(rows[:, 0] > low) & (rows[:, 0] <= high), 1]
+
+
+def final_scores(seeds, share=0.1):
+    """Mean return of each seed over the last share of the run: (seeds,)."""
+    last = min(rows[-1, 0] for rows in seeds.values())
+    return np.array([within(rows, (1 - share) * last, last).mean() for rows in seeds.values()])
+
+
+def greedy_returns(folder):
+    """Mean greedy return at the end of each seed of a folder that evaluated."""
+    tables = [read_csv(path) for path in folder.glob("seed_*_eval.csv")]
+    lasts = [table[table["global_step"] == table["global_step"][-1]] for table in tables]
+    return [last["episodic_return"].mean() for last in lasts]
+
+
+def middle_and_interval(scores):
+    """Interquartile mean of one number a seed, and the ends of its 95% bootstrap interval.
+
+    Below eight seeds, where that covers too little, the mean and its t interval.
+    """
+    from scipy import stats  # here, since it takes a second that launch.py saves
+
+    if len(scores) >= 8:
+        rows = np.random.default_rng(0).integers(len(scores), size=(5000, len(scores)))
+        draws = stats.trim_mean(scores[rows], 0.25, axis=1)
+        return stats.trim_mean(scores, 0.25), *np.quantile(draws, [0.025, 0.975])
+    half = 0.0
+    if len(scores) > 1:
+        half = stats.t.ppf(0.975, len(scores) - 1) * scores.std(ddof=1) / len(scores) ** 0.5
+    return scores.mean(), scores.mean() - half, scores.mean() + half
+
+
+def references():
+    """Rows of references.csv: published scores."""
+    with (ROOT / "benchmark" / "references.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def read_speed(kind):
+    """(part, what, variant) -> median of what speed.py measured, and part -> manifest."""
+    values = {}
+    with (RESULTS / "speed" / f"{kind}.csv").open() as file:
+        for row in csv.DictReader(file):
+            key = row["part"], row["what"], row["variant"]
+            values.setdefault(key, []).append(float(row["value"]))
+    medians = {key: statistics.median(found) for key, found in values.items()}
+    return medians, json.loads((RESULTS / "speed" / f"{kind}.json").read_text())

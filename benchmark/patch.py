@@ -1,0 +1,63 @@
+"""Makes variants that have no flag: patched copies of qmle_continuous_multiseed.py.
+
+    python benchmark/patch.py double-softmax runs/patched             for open_details.sh
+    python benchmark/patch.py clipped-double-q runs/patched/clipped   for figure_3_why.sh
+
+double-softmax: the authors' released code puts a softmax before the cross-entropy's own.
+
+clipped-double-q: a second Q learns the same target, and the value of the action found is the
+smaller of both (Fujimoto et al. 2018, Eq. 10); the search asks the first. Both share the
+observation stream, so their errors are less independent than there. td_loss is the sum for both.
+"""
+
+import pathlib
+import sys
+
+import data
+
+SCRIPT = "qmle_continuous_multiseed.py"
+
+SECOND_Q = """class QNetwork(QNetwork):
+    def __init__(self, obs_size, action_size, num_bins):
+        super().__init__(obs_size, action_size, num_bins)
+        self.second_action_stream = nn.Sequential(
+            nn.Linear(action_size, 128), nn.LayerNorm(128), nn.ELU()
+        )
+        self.second_joint = nn.Sequential(
+            ResidualBlock(256), nn.LayerNorm(256), nn.ELU(), nn.Linear(256, 1)
+        )
+
+    def second_q(self, features, actions):
+        action_features = self.second_action_stream(actions.unsqueeze(1)).squeeze(1)  # (B, 128)
+        return self.second_joint(torch.cat([features, action_features], dim=1)).squeeze(1)  # (B,)
+
+
+class ReplayMemory"""
+
+PATCHES = {  # text that occurs once -> what takes its place
+    "double-softmax": {"F.cross_entropy(logits": "F.cross_entropy(logits.softmax(-1)"},
+    "clipped-double-q": {
+        "class ReplayMemory": SECOND_Q,
+        "        target = td_target(": """\
+        next_values = torch.minimum(next_values, target_network.second_q(features, a_max))
+        target = td_target(""",
+        "    td_loss = q_loss(weights, td_errors)\n": """\
+    td_loss = q_loss(weights, td_errors)
+    second = q_network.second_q(q_network.obs_stream(obs), actions)
+    td_loss = td_loss + q_loss(weights, target - second)
+""",
+    },
+}
+
+if __name__ == "__main__":
+    parser = data.parser(__doc__)
+    parser.add_argument("name", choices=PATCHES)
+    parser.add_argument("folder", type=pathlib.Path, help="for the patched copy")
+    args = parser.parse_args()
+    text = (data.ROOT / SCRIPT).read_text()
+    for before, after in PATCHES[args.name].items():
+        if text.count(before) != 1:
+            sys.exit(f"error: {SCRIPT} has {text.count(before)} times {before!r}, expected once")
+        text = text.replace(before, after)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    data.write_whole(args.folder / SCRIPT, text)  # another launcher's job may be reading it
