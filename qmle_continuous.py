@@ -44,7 +44,6 @@ from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # of PyTorch and Gymnasium
 SCRIPT = pathlib.Path(__file__).stem
 Share = Annotated[float, (0, 1)]  # types of flags, with the lowest and the highest value allowed
 Count = Annotated[int, (1, 10**12)]
@@ -131,8 +130,9 @@ def make_env(env_id, render=False):
     os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
     import shimmy  # noqa: F401, registers the dm_control environments
 
+    warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
     try:
-        env = gym.make(env_id, render_mode="rgb_array" if render else None)
+        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
     except (gym.error.Error, ModuleNotFoundError) as error:
         sys.exit(f"error: --env-id {env_id} is not known: {error}")
     space = env.action_space

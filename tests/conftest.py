@@ -6,44 +6,64 @@ import runpy
 import signal
 import subprocess
 import sys
-import threading
 
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ["WANDB_MODE"] = "offline"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # of two processes with two threads each on two cores, each is slow
+os.environ["WANDB_SILENT"] = "true"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes with two threads each are slow here
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+LEARNING = ["qmle_continuous", "qmle_discrete", "dqn_discretized"]  # scripts of the same shape
+TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500"
+SEARCH = "--num-target-samples 10 --num-greedy-samples 20"
+
+
+def tiny(script):
+    """Flags that make a run of a learning script take seconds."""
+    return TINY if script == "dqn_discretized" else f"{TINY} {SEARCH}"
 
 
 @pytest.fixture
 def run_script(tmp_path, monkeypatch):
-    """run_script("qmle_continuous", "--seed 1 ...") runs the script as __main__ in this process, in an empty folder.
+    """run_script("qmle_continuous", "--seed 1 ...") runs it as __main__ here, in an empty folder.
 
-    Compiling takes longer than the runs here, so it is off unless the flags say --compile. Returns the script's global
-    variables at its end. A refusal raises SystemExit, whose code is the printed line.
+    Compiling takes longer than the runs here, so it is off unless the flags say --compile. Returns
+    the script's global variables at its end. A refusal raises SystemExit with the printed line.
     """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "tests")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(name, flags):
-        compiles = [] if "--compile" in flags or "bandit" in name or "climbing" in name else ["--no-compile"]
-        monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *compiles])
+        plain = ["--no-compile"] if name.startswith(("qmle_c", "qmle_d", "dqn")) else []
+        plain = [] if "--compile" in flags or "climbing" in name else plain
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *plain])
         return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
-    handlers, hooks = [signal.getsignal(n) for n in numbers], (sys.excepthook, sys.unraisablehook, threading.excepthook)
     yield run
-    for number, handler in zip(numbers, handlers, strict=True):  # what a script does with them is for its own process
+    for number, handler in handlers.items():  # what a script does with them is for its own process
         signal.signal(number, handler)
-    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+
+
+def command(script, flags):
+    return [sys.executable, str(script), *flags.split()]
+
+
+def environment(**env):
+    return os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
 
 
 def run_process(script, flags, cwd, **env):
-    """Runs a script file in a process of its own and returns the CompletedProcess with its texts."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
-    command = [sys.executable, str(script), *flags.split()]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    """Runs a script file in a process of its own; returns the CompletedProcess with its texts."""
+    settings = {"cwd": cwd, "env": environment(**env), "capture_output": True, "text": True}
+    return subprocess.run(command(script, flags), timeout=300, **settings)
+
+
+def rows(path):
+    """Lines of a log without the wall time."""
+    return [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()]
 
 
 def read_scalars(run_dir):
@@ -52,4 +72,5 @@ def read_scalars(run_dir):
 
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0})
     events.Reload()
-    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    tags = events.Tags()["scalars"]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}

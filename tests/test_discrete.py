@@ -71,7 +71,9 @@ def test_actions_by_hand():
 def test_enumeration_is_every_joint_action_once_in_the_order_of_the_joint_index():
     num_choices = torch.tensor(UNEVEN)
     actions = qmle_discrete.enumerate_actions(num_choices, 30)
-    assert actions.tolist() == [list(choices) for choices in itertools.product(range(2), range(5), range(3))]
+    assert actions.tolist() == [
+        list(choices) for choices in itertools.product(range(2), range(5), range(3))
+    ]
     assert dqn_discretized.joint_index(actions, num_choices).tolist() == list(range(30))
     assert dqn_discretized.joint_choices(torch.arange(30), num_choices).equal(actions)
 
@@ -88,7 +90,10 @@ def test_uniform_draws_cover_the_joint_space_uniformly(script):
 
 def test_uniform_draws_of_an_enormous_space():
     draws = qmle_discrete.sample_uniform(4, 1000, torch.full((38,), 3))
-    assert sorted(draws.unique().tolist()) == [0, 1, 2] and len(draws.flatten(0, 1).unique(dim=0)) == 4000
+    assert (
+        sorted(draws.unique().tolist()) == [0, 1, 2]
+        and len(draws.flatten(0, 1).unique(dim=0)) == 4000
+    )
 
 
 # ---- network and predictor
@@ -100,7 +105,10 @@ def test_one_hot_and_value_encodings():
     assert encoded[0, 0].view(3, 5).tolist() == [[0, 1, 0, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0]]
     network = qmle_discrete.QNetwork(4, (3, 3), by_value=True)
     assert network.encode(torch.tensor([[[0, 1], [2, 2]]]))[0].tolist() == [[-1, 0], [1, 1]]
-    assert network.q_values(torch.zeros(2, 128), torch.zeros(2, 6, 2, dtype=torch.long)).shape == (2, 6)
+    assert network.q_values(torch.zeros(2, 128), torch.zeros(2, 6, 2, dtype=torch.long)).shape == (
+        2,
+        6,
+    )
 
 
 def test_predictor_gives_no_probability_to_choices_that_do_not_exist():
@@ -113,7 +121,9 @@ def test_predictor_gives_no_probability_to_choices_that_do_not_exist():
     draws = qmle_discrete.sample_actions(network, features, 200, args)
     assert (draws < torch.tensor(UNEVEN)).all() and (draws >= 0).all()
     for dim, n in enumerate(UNEVEN):
-        share = torch.stack([(draws[:, :, dim] == k).float().mean(1) for k in range(n)], 1)  # (50, n)
+        share = torch.stack(
+            [(draws[:, :, dim] == k).float().mean(1) for k in range(n)], 1
+        )  # (50, n)
         assert (share - probabilities[:, dim, :n]).abs().mean() < 0.04
     loss = qmle_discrete.argmax_predictor_loss(network.categorical_logits(features), draws[:, 0])
     loss.backward()
@@ -168,7 +178,9 @@ def test_enumerated_argmax_is_brute_force():
             choices: network.q_values(features, torch.tensor(choices).view(1, 1, 3)).item()
             for choices in itertools.product(range(2), range(5), range(3))
         }
-        assert tuple(qmle_discrete.greedy_action(network, obs, args).tolist()) == max(values, key=values.get)
+        assert tuple(qmle_discrete.greedy_action(network, obs, args).tolist()) == max(
+            values, key=values.get
+        )
 
 
 def test_update_with_enumeration_has_the_exact_max_in_its_target(monkeypatch):
@@ -180,29 +192,46 @@ def test_update_with_enumeration_has_the_exact_max_in_its_target(monkeypatch):
     joint = torch.tensor(list(itertools.product(range(2), range(5), range(3))))
     with torch.no_grad():
         q_next = torch.stack(
-            [target.q_values(target.obs_stream(memory.next_obs[i : i + 1]), joint.unsqueeze(0))[0] for i in indices]
+            [
+                target.q_values(target.obs_stream(memory.next_obs[i : i + 1]), joint.unsqueeze(0))[
+                    0
+                ]
+                for i in indices
+            ]
         )  # (B, J)
-        expected = memory.rewards[indices] + 0.99 * (1 - memory.terminated[indices]) * q_next.amax(1)
+        expected = memory.rewards[indices] + 0.99 * (1 - memory.terminated[indices]) * q_next.amax(
+            1
+        )
         actions = memory.actions[indices].long().unsqueeze(1)
         q = network.q_values(network.obs_stream(memory.obs[indices]), actions).squeeze(1)
     best = joint[q_next.argmax(1)].float()
     optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate)
     metrics = qmle_discrete.train_step(network, target, optimizer, memory, args)
-    assert metrics["losses/td_loss"].item() == pytest.approx((weights * (expected - q) ** 2).mean().item(), rel=1e-4)
-    assert memory.a_max[indices].equal(best)  # written back; the search set is the same for every copy of a row
+    assert metrics["losses/td_loss"].item() == pytest.approx(
+        (weights * (expected - q) ** 2).mean().item(), rel=1e-4
+    )
+    assert memory.a_max[indices].equal(
+        best
+    )  # written back; the search set is the same for every copy of a row
     assert metrics["argmax/share_enumerated"].item() + metrics["argmax/share_stored"].item() == 1
 
 
 def test_sampled_update_moves_every_weight_and_writes_back():
-    args = qmle_discrete.Args(mixed_precision=False, buffer_size=64, batch_size=32, num_target_samples=20)
-    network, target = (qmle_discrete.QNetwork(4, (4,) * 11, by_value=False) for _ in range(2))  # 4 million
+    args = qmle_discrete.Args(
+        mixed_precision=False, buffer_size=64, batch_size=32, num_target_samples=20
+    )
+    network, target = (
+        qmle_discrete.QNetwork(4, (4,) * 11, by_value=False) for _ in range(2)
+    )  # 4 million
     memory = make_memory(qmle_discrete, (4,) * 11, args)
     before, stored = {k: v.clone() for k, v in network.state_dict().items()}, memory.a_max.clone()
     optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate)
     metrics = qmle_discrete.train_step(network, target, optimizer, memory, args)
     assert all(not v.equal(before[k]) for k, v in network.state_dict().items())
     assert not memory.a_max.equal(stored) and memory.a_max.equal(memory.a_max.round())
-    shares = [metrics[f"argmax/share_{part}"].item() for part in ("uniform", "categorical", "stored")]
+    shares = [
+        metrics[f"argmax/share_{part}"].item() for part in ("uniform", "categorical", "stored")
+    ]
     assert sum(shares) == pytest.approx(1) and metrics["argmax/refresh_gain"] >= 0
 
 
@@ -230,7 +259,11 @@ def test_dqn_update_by_hand(monkeypatch):
     with torch.no_grad():
         for i in indices:
             a0, a1, a2 = (int(choice) for choice in memory.actions[i])
-            bootstrap = 0.0 if memory.terminated[i] else 0.99 * target(memory.next_obs[i].unsqueeze(0)).max()
+            bootstrap = (
+                0.0
+                if memory.terminated[i]
+                else 0.99 * target(memory.next_obs[i].unsqueeze(0)).max()
+            )
             q = network(memory.obs[i].unsqueeze(0))[0, (a0 * 5 + a1) * 3 + a2]
             td_errors.append(memory.rewards[i] + bootstrap - q)
     optimizer = torch.optim.Adam(network.parameters(), lr=args.learning_rate)
@@ -258,7 +291,9 @@ def test_dqn_limit_is_what_the_last_layer_takes_of_what_is_free(monkeypatch):
     args = dqn_discretized.Args(batch_size=256, buffer_size=1000)
     network = dqn_discretized.QNetwork(4, (3,) * 5)
     last_layer = sum(parameter.numel() for parameter in network.head[-1].parameters())
-    needed = (5 * last_layer + 3 * 256 * 3**5) * 4  # also gradient, moments, target copy; three outputs
+    needed = (
+        5 * last_layer + 3 * 256 * 3**5
+    ) * 4  # also gradient, moments, target copy; three outputs
     replay = 1000 * (2 * 4 + 2 * 5 + 5) * 4
     free_memory(monkeypatch, needed + replay)
     dqn_discretized.check_memory(args, 4, (3,) * 5, torch.device("cpu"))
@@ -270,7 +305,9 @@ def test_dqn_limit_is_what_the_last_layer_takes_of_what_is_free(monkeypatch):
         dqn_discretized.check_memory(args, 4, (3,) * 5, torch.device("cpu"))
 
 
-@pytest.mark.parametrize("num_choices, count", [((2,) * 1100, "1.36e[+]331"), ((10,) * 5000, "1.00e[+]5000")])
+@pytest.mark.parametrize(
+    "num_choices, count", [((2,) * 1100, "1.36e[+]331"), ((10,) * 5000, "1.00e[+]5000")]
+)
 def test_dqn_refuses_what_no_float_can_count(num_choices, count):
     with pytest.raises(ValueError, match=f"{count} joint actions .*GiB"):
         dqn_discretized.check_memory(dqn_discretized.Args(), 4, num_choices, torch.device("cpu"))

@@ -2,13 +2,15 @@
 
 import gymnasium as gym
 import numpy as np
+from dm_control.rl.control import PhysicsError
 
 
 class Reach(gym.Env):
-    """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the bounds of the action are uneven and off centre.
+    """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the action's bounds are uneven.
 
-    An action at its middle keeps the point where it is, at a bound it moves it by 0.25 in that dimension. The reward
-    is 1 minus the mean distance over the dimensions afterwards, so the best policy is known: straight to the goal.
+    An action at its middle keeps the point where it is, at a bound it moves it by 0.25 in that
+    dimension. The reward is 1 minus the mean distance over the dimensions afterwards, so the best
+    policy is known: straight to the goal.
     """
 
     low, high = np.array([-0.5, 1.0]), np.array([2.0, 1.5])
@@ -16,7 +18,10 @@ class Reach(gym.Env):
     def __init__(self):
         self.action_space = gym.spaces.Box(self.low, self.high, dtype=np.float64)
         self.observation_space = gym.spaces.Dict(
-            {"goal": gym.spaces.Box(-1, 1, (2,), np.float64), "point": gym.spaces.Box(-1, 1, (2,), np.float64)}
+            {
+                "goal": gym.spaces.Box(-1, 1, (2,), np.float64),
+                "point": gym.spaces.Box(-1, 1, (2,), np.float64),
+            }
         )
 
     def observe(self):
@@ -57,12 +62,14 @@ class Broken(Reach):
         self.count += 1
         if self.count >= 30:
             reward = reward if self.broken_reward is None else self.broken_reward
-            obs["point"][0] = obs["point"][0] if self.broken_observation is None else self.broken_observation
+            obs["point"][0] = (
+                obs["point"][0] if self.broken_observation is None else self.broken_observation
+            )
         return obs, reward, *rest
 
 
 class TwoEndings(gym.Env):
-    """Observes (step, episode). Even episodes terminate after 7 steps, odd ones run to the time limit of 10."""
+    """Observes (step, episode). Even episodes terminate after 7 steps, odd ones run to 10."""
 
     action_space = gym.spaces.Box(-1, 1, (1,))
     observation_space = gym.spaces.Box(0, np.inf, (2,))
@@ -78,13 +85,20 @@ class TwoEndings(gym.Env):
 
     def step(self, action):
         self.count += 1
-        return self.observe(), self.count - 1 + 100 * self.episode, self.episode % 2 == 0 and self.count == 7, False, {}
+        return (
+            self.observe(),
+            self.count - 1 + 100 * self.episode,
+            self.episode % 2 == 0 and self.count == 7,
+            False,
+            {},
+        )
 
 
 class Echo(gym.Env):
     """Observes the last three digits of the seed of its first reset, and the last action.
 
-    The reward is that action plus ten times that number. Episodes terminate after 5 to 9 steps, by that number.
+    The reward is that action plus ten times that number. Episodes terminate after 5 to 9 steps, by
+    that number.
     """
 
     action_space = gym.spaces.Box(-1, 1, (2,))
@@ -111,10 +125,10 @@ class NanReset(TwoEndings):
 
 
 class Combination(gym.Env):
-    """Eleven dials of four positions (4^11 = 4,194,304 joint actions) to be set as the observed symbol asks.
+    """Eleven dials of four positions (4^11 joint actions), to be set as the observed symbol asks.
 
-    With x the positions scaled to [0, 1] and d = x - goal(symbol), the reward is 1 - mean(d^2) - mean |d_i d_{i+1}|:
-    no sum over dials, though each dial has a best position of its own. The best action is the goal itself and earns 1.
+    With x the positions scaled to [0, 1] and d = x - goal(symbol), the reward is
+    1 - mean(d^2) - mean |d_i d_{i+1}|: no sum over dials. The best action is the goal and earns 1.
     """
 
     action_space = gym.spaces.MultiDiscrete([4] * 11)
@@ -135,6 +149,34 @@ class Combination(gym.Env):
         reward = self.reward(self.symbol, action)
         self.symbol = int(self.np_random.integers(3))
         return self.symbol, float(reward), False, False, {}
+
+
+class Diverging(Reach):
+    """Reach, whose simulation diverges at step 7 of every second episode."""
+
+    episode = -1
+
+    def reset(self, **options):
+        self.episode, self.count = self.episode + 1, 0
+        return super().reset(**options)
+
+    def step(self, action):
+        self.count += 1
+        if self.episode % 2 == 1 and self.count == 7:
+            raise PhysicsError("Physics state is invalid. Warning(s) raised: mjWARN_BADQACC")
+        return super().step(action)
+
+
+class Arrays(Reach):
+    """Reach, with a reward or endings that are arrays of one number."""
+
+    def __init__(self, reward=float, ending=bool):
+        super().__init__()
+        self.kinds = reward, ending, ending
+
+    def step(self, action):
+        obs, *numbers, info = super().step(action)
+        return obs, *(kind(x) for kind, x in zip(self.kinds, numbers, strict=True)), info
 
 
 class Recorder(Reach):
@@ -171,12 +213,21 @@ gym.register("NanReset-v0", NanReset, max_episode_steps=10)
 gym.register("Combination-v0", Combination, max_episode_steps=10)
 gym.register("Recorder-v0", Recorder, max_episode_steps=20)
 gym.register("Reach-v0", Reach, max_episode_steps=20)
+gym.register("Endless-v0", Reach)
+gym.register("Diverging-v0", Diverging, max_episode_steps=20)
+array = np.atleast_1d
+gym.register("RewardArray-v0", Arrays, max_episode_steps=20, kwargs={"reward": array})
+gym.register("EndingArray-v0", Arrays, max_episode_steps=20, kwargs={"ending": array})
 gym.register("NanReward-v0", Broken, max_episode_steps=20, kwargs={"reward": np.nan})
 gym.register("HugeReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e30})
 gym.register("HugerReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 3e38})
-gym.register("OverflowReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e39})  # inf as float32
+gym.register(
+    "OverflowReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e39}
+)  # inf as float32
 gym.register("NanObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": np.nan})
-gym.register("InfObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": 1e300})  # inf as float32
+gym.register(
+    "InfObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": 1e300}
+)  # inf as float32
 for name, action_space, observation_space in (
     ("Unbounded", box(-np.inf, np.inf, (2,)), vector),
     ("IntegerBox", box(0, 5, (2,), np.int64), vector),
@@ -189,6 +240,8 @@ for name, action_space, observation_space in (
     ("Nested", action, gym.spaces.Dict({"a": vector, "b": gym.spaces.Dict({"c": vector})})),
     ("TextObservation", action, gym.spaces.Text(5)),
     ("DiscreteObservation", action, gym.spaces.Dict({"a": gym.spaces.Discrete(5), "b": vector})),
+    ("Bytes", action, box(0, 255, (128,), np.uint8)),
+    ("Bodies", action, box(-1, 1, (5, 2, 3))),
     ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
 ):
     spaces = {"action_space": action_space, "observation_space": observation_space}
