@@ -1,868 +1,552 @@
 # /// script
 # requires-python = ">=3.11,<3.13"
-# dependencies = [
-#     "dm_control==1.0.50",
-#     "gymnasium==1.4.0",
-#     "moviepy==2.2.1",
-#     "mujoco==3.17.0",
-#     "numpy==2.4.6",
-#     "packaging==26.3",
-#     "psutil==7.2.2",
-#     "shimmy==2.0.1",
-#     "tensorboard==2.21.0",
-#     "torch==2.13.0",
-#     "tqdm==4.70.1",
-#     "tyro==1.0.17",
-#     "wandb==0.31.0",
-# ]
+# dependencies = ["dm_control==1.0.50", "gymnasium==1.4.0", "moviepy==2.2.1", "mujoco==3.17.0",
+#   "numpy==2.4.6", "packaging==26.3", "psutil==7.2.2", "shimmy==2.0.1", "tensorboard==2.21.0",
+#   "torch==2.13.0", "tqdm==4.70.1", "tyro==1.0.17", "wandb==0.31.0"]
 # ///
-"""DQN over the joint actions: the action-out baseline of QMLE, with an exact max (appendix D.3, Figure 10).
+"""DQN over joint actions: the baseline of QMLE with an output per action and an exact max.
 
     python dqn_discretized.py --env-id CartPole-v1
     python dqn_discretized.py --env-id dm_control/finger-spin-v0 --num-bins 3
-    python dqn_discretized.py --evaluate-only runs/<run>/model.pt --eval-episodes 5 --capture-video
+    python dqn_discretized.py --resume runs/<run>
+    python dqn_discretized.py --evaluate-only runs/<run> --capture-video
 
-One output per joint action, so max_a Q(s, a) is read off. Everything else is as in qmle_discrete.py, which makes the
-architecture the only difference: the observation stream, the replay memory, the schedule, the exploration. A Box gets a
-grid of K points per dimension, and MultiDiscrete and Box act through the joint grid: K^A outputs, which is soon more
-than any memory holds; this script then refuses and names the one that does not need them. (The a_max of the shared
-ReplayMemory stays unused here.)
+Appendix D.3 and Figure 10 of "Learning in complex action spaces without policy gradients". All but
+the architecture is as in qmle_discrete.py; the a_max of the shared ReplayMemory is not used. K^A
+outputs are soon more than fit into any memory: this script then names the one that needs none.
 
-Shapes in the comments: B batch of states, A action dimensions, J joint actions. An action is A whole numbers, the
-choices; `joint_index` numbers the joint actions, `to_env_action` turns choices into the environment's own action.
+Shapes: B batch of states, A action dimensions, K choices per dimension (a Box gets a grid), J joint
+actions. Actions are whole numbers from 0 outside PlainEnv.
 """
 
 import atexit
 import contextlib
-import copy
 import ctypes
-import dataclasses
-import datetime
-import difflib
 import functools
 import json
 import math
 import os
 import pathlib
-import platform
-import re
+import shlex
 import signal
-import subprocess
 import sys
-import threading
 import time
 import warnings
-import zipfile
+from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
-from importlib import metadata
-
-# dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
-if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    video = {"--capture-video", "--capture_video"} & set(sys.argv)
-    os.environ.setdefault("MUJOCO_GL", "egl" if video else "disabled")
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
+from typing import Annotated
 
 import gymnasium as gym
 import numpy as np
 import psutil
-import shimmy
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import tyro
+from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-gym.register_envs(shimmy)  # the dm_control/* environments
-warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # what PyTorch says to itself when it compiles
+SCRIPT = pathlib.Path(__file__).stem
+Share = Annotated[float, (0, 1)]  # types of flags, with the lowest and the highest value allowed
+Count = Annotated[int, (1, 10**12)]
+Steps = Annotated[int, (0, 10**12)]
 
 
-@dataclasses.dataclass
+@dataclass
 class Args:
-    """In brackets where a default comes from: paper (Table 1), released code (of the paper's authors), ours."""
+    """Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours."""
 
-    env_id: str = "CartPole-v1"  # gymnasium environment with a Discrete, MultiDiscrete or finite Box action space
-    seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
-    total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
-    learning_rate: float = 5e-4  # Adam step size of all networks [paper]
-    buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
-    gamma: float = 0.99  # discount factor per environment step [paper]
-    batch_size: int = 256  # transitions per update [paper]
-    learning_starts: int = 1000  # environment steps stored before the first update [paper]
-    train_frequency: int = 10  # environment steps per update [paper]
-    target_network_frequency: int = 200  # environment steps per target copy [released code; paper: 2000]
-    exploration_epsilon: float = 0.1  # probability of a uniformly random action while training [paper]
-    num_bins: int = 3  # K of a Box: evenly spaced points per dimension, bounds included; 3 is bang-off-bang [paper]
-    priority_exponent: float = 0.6  # alpha of prioritized replay; 0 draws uniformly [paper]
-    importance_exponent: float = 0.2  # beta of prioritized replay, constant [paper]
-    eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
-    eval_episodes: int = 10  # episodes per evaluation [ours]
-    capture_video: bool = False  # record the evaluation episodes as mp4 in the run directory
-    save_model: bool = False  # write model.pt into the run directory at the end
-    checkpoint_frequency: int = 0  # environment steps between checkpoints; 0: only when a signal asks for one [ours]
-    resume: str | None = None  # a run directory: go on from its checkpoint, in there, with the flags of that run
-    evaluate_only: str | None = None  # path of a model.pt: play --eval-episodes greedy episodes of it, do not train
-    track: bool = False  # log to Weights & Biases as well
-    wandb_project_name: str = "qmle"  # project of --track
-    wandb_entity: str | None = None  # team of --track
-    cuda: bool = True  # train on a CUDA device if there is one
-    compile: bool = True  # on CUDA, torch.compile the heavy functions; pays after some thousand steps
-    cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
-    mixed_precision: bool = True  # with --compile on CUDA: matrix products in TF32
-    torch_deterministic: bool = False  # only kernels that PyTorch calls deterministic, which are slower on CUDA
+    env_id: str = "CartPole-v1"  # with a Discrete, MultiDiscrete or Box action space [ours]
+    seed: Annotated[int, (0, 2**31)] = 1  # of networks, sampling and environment [ours]
+    total_timesteps: Count = 1_000_000  # environment steps to train for [ours; paper: 1e6 to 1e7]
+    learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
+    buffer_size: Count = 1_000_000  # transitions the replay memory holds
+    gamma: Share = 0.99  # discount factor
+    batch_size: Count = 256  # transitions per update
+    learning_starts: Count = 1000  # environment steps before the first update
+    train_frequency: Count = 10  # environment steps per update
+    target_network_frequency: Count = 200  # environment steps per target copy [code; paper: 2000]
+    exploration_epsilon: Share = 0.1  # probability of a uniformly random action
+    num_bins: Annotated[int, (2, 10**4)] = 3  # K of a Box: points per dimension, bounds included
+    priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
+    importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
+    eval_frequency: Steps = 0  # environment steps between evaluations; 0 is never
+    eval_episodes: Count = 10  # greedy episodes per evaluation
+    eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
+    capture_video: bool = False  # record these episodes as mp4 in the run directory
+    evaluate_only: str | None = None  # a run directory or its model.pt to play, not to train
+    save_model: bool = False  # write model.pt at the end
+    checkpoint_frequency: Steps = 0  # environment steps between checkpoints; 0: if interrupted
+    resume: str | None = None  # a run directory or its checkpoint.pt to go on from
+    track: bool = False  # log to Weights & Biases too, as WANDB_PROJECT and WANDB_ENTITY say
+    cuda: bool = True  # use a CUDA device if there is one
+    compile: bool = True  # on CUDA, torch.compile and CUDA graphs; pays after some thousand steps
+    mixed_precision: bool = True  # with --compile on CUDA: TF32
 
 
-def check_args(args):
-    """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
-    limits = dict(
-        seed=(0, 2**31), total_timesteps=(1, 10**12), learning_rate=(1e-12, 1.0), buffer_size=(1, 10**12),
-        gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
-        target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_bins=(2, 10**4),
-        priority_exponent=(0, 1), importance_exponent=(0, 1), eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
-        checkpoint_frequency=(0, 10**12),
-    )  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(args, name) <= high:  # NaN fails too
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
-    if max(args.learning_starts, args.train_frequency) > min(args.total_timesteps - 1, args.buffer_size):
-        raise ValueError(
-            f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}, expected less"
-            f" than --total-timesteps ({args.total_timesteps}) and no more than --buffer-size ({args.buffer_size})"
-        )
-    if args.capture_video and not (args.eval_frequency or args.evaluate_only):
-        raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
-
-
-def make_env(env_id, render=False):
-    """Makes an environment with flat observations; with render, one whose frames can be recorded.
-
-    Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
-    """
-    try:
-        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
-        if render:  # what cannot be rendered is found out now, not at the first evaluation
-            env.reset()
-            env.render()
-    except Exception as error:  # environments raise what they like
-        close = [name for name in difflib.get_close_matches(env_id, gym.registry, n=4, cutoff=0.4) if name != env_id]
-        reason = str(error).partition("\n")[0]
-        known = f"registered ids close to it: {', '.join(close) or 'none'}"
-        raise ValueError(f"--env-id {env_id!r} cannot be made ({reason}); {known}") from None
-    space = env.action_space
-    if isinstance(space, gym.spaces.Box):
-        if not np.issubdtype(space.dtype, np.floating):
-            raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected a Box of floats")
-        if not (np.abs([space.low, space.high]) < 1e6).all():  # dm_control's lqr says "unbounded" with +-1e10
-            raise ValueError(
-                f"--env-id {env_id!r} has the unbounded action space {space}, expected bounds below 1e6;"
-                " no script here serves it: give it bounds in make_env, with gymnasium.wrappers.TransformAction"
-            )
-    elif not isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
-        raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected Discrete, MultiDiscrete or Box")
-    obs_space = env.observation_space
-    for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
-        image = part.dtype == np.uint8 or (part.shape or ())[2:] in ((1,), (3,), (4,))
-        flat = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)  # or one-hot
-        if not isinstance(part, flat) or image:
-            raise ValueError(
-                f"--env-id {env_id!r} has {part} in its observation space, expected numbers or a flat Dict of numbers;"
-                " for images and nested observations write another observation stream (make_env, QNetwork)"
-            )
-    return gym.wrappers.FlattenObservation(env)
-
-
-def check_memory(args, obs_size, num_choices, device):
-    """Raises ValueError where the last layer or the replay memory would not fit into what is free on the device."""
-    joint_size, action_size = math.prod(num_choices), len(num_choices)
-    # Per joint action, in float32: 257 weights of the last layer, their gradient, Adam's moments and the target copy;
-    # on top Adam's temporaries or, if that is more, a batch of outputs of both networks with the gradient. A recorded
-    # CUDA graph holds the batch a second time.
-    batches = 3 * args.batch_size * (2 if device.type == "cuda" and args.cudagraphs else 1)
-    layer = (5 * 257 + max(2 * 257, batches)) * joint_size * 4
-    replay = args.buffer_size * (2 * obs_size + 2 * action_size + 5) * 4  # the fields of ReplayMemory
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if layer > free:
-        count = joint_size if joint_size < 10**30 else f"{Decimal(joint_size):.3g}"
-        raise ValueError(
-            f"--env-id {args.env_id!r} has {count} joint actions ({action_size} dimensions of at most"
-            f" {max(num_choices)} choices): the last layer with optimiser state, target copy and one batch of outputs"
-            f" needs {Decimal(layer) / 2**30:.4g} GiB and {device} has {free / 2**30:.2f} GiB free;"
-            " use qmle_discrete.py, which needs no output per action"
-        )
-    if layer + replay > free:
-        raise ValueError(
-            f"--buffer-size is {args.buffer_size}: replay memory and network need {(layer + replay) / 2**30:.2f} GiB"
-            f" and {device} has {free / 2**30:.2f} GiB free, expected at most"
-            f" {int(args.buffer_size * (free - layer) / replay)} transitions"
-        )
-
-
-def describe_run(args, device):
-    """What config.json records: all flags, versions, the commit of the folder this script lies in, the device."""
-    names = ("torch", "gymnasium", "dm_control", "mujoco", "shimmy", "numpy")
-    script = pathlib.Path(__file__).resolve()
-    git = ["git", "-C", str(script.parent)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        if subprocess.run([*git, "status", "--porcelain", "--", script.name], capture_output=True, text=True).stdout:
-            commit += ", the script is not as committed there"
-    except (OSError, subprocess.CalledProcessError):
-        commit = None
-    return {
-        "command": sys.argv,
-        "args": dataclasses.asdict(args),
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
-        "commit": commit,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
-    }
-
-
-def finite(name, value, global_step):
-    """value as float32, if it is finite there; otherwise ends the run with one line. Everything logged before stays."""
-    value = np.asarray(value, dtype=np.float32)  # of too large a number this makes infinity
-    if not np.isfinite(value).all():
-        sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
-    return value
+def parse_args(words):
+    """The flags in words; exits with one line where a number is out of its range."""
+    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0])
+    for flag in fields(Args):
+        for low, high in getattr(flag.type, "__metadata__", ()):
+            if not low <= getattr(args, flag.name) <= high:  # NaN fails too
+                name = f"--{flag.name.replace('_', '-')} is {getattr(args, flag.name)}"
+                sys.exit(f"error: {name}, expected a number from {low:g} to {high:g}")
+    return args
 
 
 def choices_per_dimension(space, num_bins):
-    """The number of choices in each of the A dimensions of an action, as a tuple of ints."""
-    if isinstance(space, gym.spaces.Box):
-        return (num_bins,) * math.prod(space.shape)
-    return tuple(int(n) for n in np.ravel(space.n if isinstance(space, gym.spaces.Discrete) else space.nvec))
+    """The number of choices in each of the A dimensions of an action."""
+    counts = getattr(space, "nvec", getattr(space, "n", np.full(space.shape, num_bins)))
+    return tuple(np.ravel(counts).tolist())
 
 
 def to_env_action(action, space, num_bins):
-    """The environment's own action for choices (A,), whole numbers from 0."""
-    if isinstance(space, gym.spaces.Discrete):
-        return int(space.start + action[0])
-    action = action.reshape(space.shape)
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        return (space.start + action).astype(space.dtype)
-    action = space.low + action / (num_bins - 1) * (space.high - space.low)
-    return np.clip(action, space.low, space.high).astype(space.dtype)
+    """Turns choices (A,) into an action of the space; those of a Box are points of its grid."""
+    action = action.astype(np.int64).reshape(space.shape)  # the memory holds floats
+    if isinstance(space, gym.spaces.Box):
+        action = action / (num_bins - 1) * (space.high - space.low)
+        return np.clip(space.low + action, space.low, space.high).astype(space.dtype)
+    return (space.start + action).astype(space.dtype)
+
+
+class PlainEnv(gym.Wrapper):
+    def step(self, action):
+        """Takes choices (A,); gives plain numbers, and a PhysicsError as an ending."""
+        try:
+            obs, *numbers, info = self.env.step(action)
+        except PhysicsError as error:  # the simulation has diverged
+            obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
+            numbers = 0, False, True  # no reward, truncated
+        reward, terminated, truncated = (np.asarray(x).item() for x in numbers)
+        return obs, float(reward), bool(terminated), bool(truncated), info
+
+
+def make_env(env_id, num_bins, render=False):
+    """A PlainEnv with float32 observations (obs_size,) and info["episode"] when one ends."""
+    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
+    import shimmy  # noqa: F401, registers the dm_control environments
+
+    warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
+    try:
+        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        sys.exit(f"error: --env-id {env_id} is not known: {error}")
+    space = env.action_space
+    box = getattr(space.dtype, "kind", "") == "f" and np.abs([space.low, space.high]).max() < 1e6
+    if not box and not isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+        sys.exit(f"error: {env_id} has actions {space}, expected (Multi)Discrete or a Box < 1e6")
+    if render:  # what does not work is found out now, not at the first evaluation
+        env.reset()
+        env.render()
+    env = gym.wrappers.TransformAction(env, lambda a: to_env_action(a, space, num_bins), None)
+    env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
+    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
 
 
 class ResidualBlock(nn.Module):
-    """x + Linear(ReLU(Linear(x))), the width unchanged (B.1; the inside as in the released code)."""
-
     def __init__(self, width):
         super().__init__()
         self.linear1 = nn.Linear(width, width)
         self.linear2 = nn.Linear(width, width)
 
     def forward(self, x):
-        return x + self.linear2(F.relu(self.linear1(x)))
+        return x + self.linear2(F.relu(self.linear1(x)))  # B.1; the inside as in the authors' code
 
 
 class QNetwork(nn.Module):
-    """Action-out Q network: the observation stream of B.1, a Linear(128, 256) in place of the action stream, then the
-    layers of the joint part with one output per joint action.
-
-    num_choices holds the number of choices of each action dimension.
-    """
+    """Action-out Q network: B.1 (Figure 4) with an output per joint action, no action stream."""
 
     def __init__(self, obs_size, num_choices):
         super().__init__()
-        self.register_buffer("num_choices", torch.tensor(num_choices), persistent=False)  # (A,)
-        self.obs_stream = nn.Sequential(nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU())
-        self.head = nn.Sequential(
-            nn.Linear(128, 256),
-            ResidualBlock(256),
-            nn.LayerNorm(256),
-            nn.ELU(),
-            nn.Linear(256, math.prod(num_choices)),
+        self.register_buffer("num_choices", torch.tensor(num_choices))  # (A,)
+        self.obs_stream = nn.Sequential(
+            nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU()
         )
+        layers = nn.Linear(128, 256), ResidualBlock(256), nn.LayerNorm(256), nn.ELU()
+        self.head = nn.Sequential(*layers, nn.Linear(256, math.prod(num_choices)))
 
     def forward(self, obs):
         """Q(s, a) of all joint actions: (B, obs_size) -> (B, J)."""
         return self.head(self.obs_stream(obs))
 
 
-class ReplayMemory:
-    """Prioritized replay (Schaul et al. 2016) that also remembers, per transition, the best action known at next_obs.
+class ReplayMemory(nn.Module):
+    """Prioritized replay (Schaul et al. 2016) that keeps the best action at next_obs, a_max."""
 
-    P(i) is proportional to p_i = (|TD error| + 1e-6)^alpha. The p_i are stored in blocks of about sqrt(capacity), with
-    the sum and the minimum of each block beside them: a draw finds a block by the sums, then a row inside the block, so
-    it reads O(sqrt(capacity)) numbers, and nothing needs a Python loop or makes the host wait for the device.
-    """
-
-    def __init__(self, args, obs_size, action_size, device):
-        self.capacity = capacity = args.buffer_size
-        self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
-        # A transition is one row: obs, next_obs, actions, a_max, rewards, terminated. The fields are views of rows.
-        self.sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
-        self.rows = torch.zeros(capacity, sum(self.sizes), device=device)
-        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(self.sizes, dim=1)
-        self.rewards, self.terminated = (field.squeeze(1) for field in scalars)
-        self.position = torch.zeros((), dtype=torch.int64, device=device)  # the row that is written next
-        self.staged = np.zeros((args.train_frequency, sum(self.sizes)), dtype=np.float32)  # on the host
-        self.num_staged = 0
-        self.arrived = torch.zeros(self.staged.shape, device=device)
-        self.store = fast(args, device, self._store)  # as a CUDA graph on CUDA
-
-        self.block_size = math.isqrt(capacity - 1) + 1
-        num_blocks = -(-capacity // self.block_size)
-        self.priorities = torch.zeros(num_blocks, self.block_size, device=device)  # 0 where nothing is stored
-        self.block_sums = torch.zeros(num_blocks, dtype=torch.float64, device=device)
-        self.block_mins = torch.full((num_blocks,), math.inf, device=device)
-        self.max_priority = torch.ones((), device=device)
-        self.last_draw = torch.zeros(capacity, dtype=torch.int64, device=device)  # scratch
+    def __init__(self, args, obs_size, action_size, device, seeds=()):
+        super().__init__()
+        self.alpha, self.beta = args.priority_exponent, args.importance_exponent
+        # A transition is one row, so that storing or drawing it is one copy. The fields are views.
+        self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
+        rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
+        self.register_buffer("rows", rows)
+        self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
+        num_priorities = -(-args.buffer_size // 1000) * 1000  # whole blocks; 0: no row yet
+        self.register_buffer("priorities", torch.zeros(*seeds, num_priorities, device=device))
+        self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
+        self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
+        self.new_rows = []  # on the host, until store
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action.
+        """Takes a transition, with a_max <- action."""
+        row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
+        self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
-        Every train_frequency transitions are stored together, over the oldest rows.
-        """
-        transition = [obs, next_obs, action, action, [reward, terminated]]
-        self.staged[self.num_staged] = np.concatenate(transition, dtype=np.float32)
-        self.num_staged += 1
-        if self.num_staged == len(self.staged):
-            self.arrived.copy_(torch.from_numpy(self.staged))
-            self.store()
-            self.num_staged = 0
-
-    def _store(self):
-        indices = (self.position + torch.arange(len(self.arrived), device=self.rows.device)) % self.capacity
-        self.rows[indices] = self.arrived
-        self.priorities.view(-1)[indices] = self.max_priority
-        self._sum_blocks(indices // self.block_size)
-        self.position.add_(len(self.arrived)).remainder_(self.capacity)
-
-    def last_actions(self, num):
-        """The actions (num, A) of the last num transitions, stored or staged; fewer if it does not hold as many."""
-        first = max(self.num_staged - num, -self.capacity)  # in staged; below zero that far back in rows
-        indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
-        staged = np.split(self.staged[max(first, 0) : self.num_staged], np.cumsum(self.sizes), axis=1)[2]
-        return np.concatenate([self.actions[indices].cpu(), staged])
+    def store(self):
+        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
+        new_rows, self.new_rows = self.new_rows[-self.rows.shape[-2] :], []
+        if new_rows:
+            indices = (torch.arange(len(new_rows)) + self.num_stored) % self.rows.shape[-2]
+            indices = indices.to(self.rows.device)
+            new_rows = torch.from_numpy(np.stack(new_rows, axis=-2))
+            self.rows[..., indices, :] = new_rows.to(self.rows.device)
+            self.priorities[..., indices] = self.max_priority
+            self.num_stored += len(indices)
 
     def sample(self, batch_size):
-        """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
-        sums = self.block_sums.cumsum(0)
-        # Draws just under the totals, so that rounding never reaches an empty row; the clamps are for NaN priorities,
-        # which the loop reports when it reads the losses.
-        mass = torch.rand(batch_size, dtype=torch.float64, device=sums.device) * sums[-1] * (1 - 1e-12)
-        block = torch.searchsorted(sums, mass, right=True).clamp(max=len(sums) - 1)
-        within = self.priorities[block].cumsum(1, dtype=torch.float64)  # (B, block_size)
-        mass = torch.minimum(mass - (sums[block] - self.block_sums[block]), within[:, -1] * (1 - 1e-12))
-        offset = torch.searchsorted(within, mass.unsqueeze(1), right=True).squeeze(1)
-        indices = (block * self.block_size + offset).clamp(max=self.capacity - 1)
-        # (M * P(i))^-beta over its maximum, which belongs to the smallest priority; M and the total cancel.
-        weights = (self.priorities.view(-1)[indices] / self.block_mins.min()) ** -self.importance_exponent
-        return indices, weights
+        """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
+        # A draw finds one of the blocks of 1000 rows by their sums, then a row in it.
+        blocks = self.priorities.unflatten(-1, (-1, 1000))
+        sums = blocks.sum(-1, dtype=torch.float64)
+        ends = sums.cumsum(-1)
+        u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
+        mass = u * ends[..., -1:] * (1 - 1e-12)  # never all of it
+        block = torch.searchsorted(ends, mass, right=True).clamp(max=ends.shape[-1] - 1)
+        mass = (mass - (ends - sums).gather(-1, block)).unsqueeze(-1)
+        within = torch.take_along_dim(blocks, block.unsqueeze(-1), dim=-2).double().cumsum(-1)
+        offset = torch.searchsorted(within, mass, right=True).squeeze(-1)
+        indices = (block * 1000 + offset).clamp(max=self.rows.shape[-2] - 1)
+        rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
+        # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
+        smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
+        return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
-        """Writes a_max (B, A) and the p_i that follow from the TD errors (B,) into the rows (B,)."""
-        # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
-        order = torch.arange(len(indices), device=indices.device)
-        last = self.last_draw.index_fill_(0, indices, -1).scatter_reduce_(0, indices, order, "amax")[indices]
-        self.a_max[indices] = a_max[last]
-        priorities = (td_errors[last].abs() + 1e-6) ** self.priority_exponent
-        torch.maximum(self.max_priority, priorities.max(), out=self.max_priority)
-        self.priorities.view(-1)[indices] = priorities
-        self._sum_blocks(indices // self.block_size)
-
-    def _sum_blocks(self, blocks):
-        rows = self.priorities[blocks]  # (number of blocks, block_size)
-        self.block_sums[blocks] = rows.sum(1, dtype=torch.float64)
-        self.block_mins[blocks] = torch.where(rows > 0, rows, math.inf).amin(1)
+        """Writes a_max (B, A) and p_i = (|TD error| + 1e-6)^alpha into the rows indices (B,)."""
+        self.a_max.scatter_(-2, indices.unsqueeze(-1).expand_as(a_max), a_max)
+        priorities = (td_errors.abs() + 1e-6) ** self.alpha
+        self.priorities.scatter_(-1, indices, priorities)
+        torch.maximum(self.max_priority, priorities.amax(-1, True), out=self.max_priority)
 
 
 def joint_strides(num_choices):
-    """How far one choice more in each dimension moves the joint index, (A,): the last dimension runs fastest."""
+    """What one choice more in each dimension adds to the joint index, (A,): the last one 1."""
     return num_choices.flip(0).cumprod(0).flip(0) // num_choices
 
 
 def joint_index(actions, num_choices):
-    """Number of the joint action of choices (..., A): (...) in 0..J-1."""
+    """Number of the joint action of choices: (..., A) -> (...) in 0..J-1."""
     return (actions * joint_strides(num_choices)).sum(-1)
 
 
 def joint_choices(index, num_choices):
-    """The choices (..., A) of the joint action number index (...); undoes joint_index."""
+    """Choices of the joint action of that number, the inverse: (...) -> (..., A)."""
     return index.unsqueeze(-1) // joint_strides(num_choices) % num_choices
 
 
-def sample_uniform(batch_size, num_samples, num_choices):
-    """Uniform samples (B, N, A) of the joint actions of num_choices (A,)."""
-    u = torch.rand(batch_size, num_samples, len(num_choices), dtype=torch.float64, device=num_choices.device)
+def sample_uniform(size, num_choices):
+    """Uniform samples (*size, A) of the joint actions of num_choices (A,)."""
+    u = torch.rand(*size, len(num_choices), dtype=torch.float64, device=num_choices.device)
     return (u * num_choices).long()
 
 
 @torch.no_grad()
-def greedy_action(q_network, obs, args):
-    """The best action (A,) of the online network for one observation (obs_size,)."""
-    return joint_choices(q_network(obs.unsqueeze(0)).argmax(1), q_network.num_choices).squeeze(0)
+def greedy_action(q_network, args, obs):
+    """The argmax action (A,) of the online network for one observation (obs_size,)."""
+    index = q_network(obs.unsqueeze(0)).argmax(1)
+    return joint_choices(index, q_network.num_choices).squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
-    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination, so truncated episodes bootstrap."""
+    """r + gamma max_a Q(s', a), all (B,): it ends with termination, not with truncation."""
     return rewards + gamma * (1 - terminated) * next_values
 
 
-def q_loss(weights, td_errors):
-    """Squared TD error under the importance weights of the replay memory. Both (B,) -> ()."""
-    return (weights * td_errors**2).mean()
+def training_loss(q_network, target_network, args, batch, weights):
+    """The loss of DQN on rows of the memory (B, ...) with importance weights (B,).
 
-
-def training_loss(q_network, target_network, batch, weights, args):
-    """The loss of DQN on a batch of rows of the replay memory and their importance weights (B,).
-
-    Returns the loss (), what the memory is to remember, a_max (B, A) (not used here) and TD errors (B,), and metrics.
+    Returns it, a_max (B, A) as it was and TD errors (B,) for the memory to remember, and metrics.
     """
     obs, next_obs, actions, stored, rewards, terminated = batch
     with torch.no_grad():
-        next_values = target_network(next_obs).amax(1)  # exact max over the J joint actions
+        next_values = target_network(next_obs).amax(1)
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
-
-    taken = joint_index(actions.long(), q_network.num_choices).unsqueeze(1)  # (B, 1)
-    q = q_network(obs).gather(1, taken).squeeze(1)
+    index = joint_index(actions.long(), q_network.num_choices)  # the memory holds floats
+    q = q_network(obs).gather(1, index.unsqueeze(1)).squeeze(1)
     td_errors = target - q
-    td_loss = q_loss(weights, td_errors)
-    return (
-        td_loss,
-        stored,
-        td_errors.detach(),
-        {"losses/td_loss": td_loss.detach(), "losses/q_values": q.detach().mean()},
-    )
+    td_loss = (weights * td_errors**2).mean()
+    metrics = {"losses/td_loss": td_loss, "losses/q_values": q}
+    metrics = {name: value.detach().float().mean() for name, value in metrics.items()}
+    return td_loss, stored, td_errors.detach(), metrics
 
 
 def train_step(q_network, target_network, optimizer, memory, args):
-    """One update of DQN. Returns metrics as tensors on the device, so that the host need not wait for them."""
-    indices, weights = memory.sample(args.batch_size)
-    batch = memory.rows[indices].split(memory.sizes, dim=1)
-    loss, a_max, td_errors, metrics = training_loss(q_network, target_network, batch, weights, args)
+    """One update of DQN. Returns metrics on the device, so that the host need not wait."""
+    indices, rows, weights = memory.sample(args.batch_size)
+    batch = rows.split(memory.sizes, dim=-1)
+    loss, *found, metrics = training_loss(q_network, target_network, args, batch, weights)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    memory.remember(indices, a_max, td_errors)
+    memory.remember(indices, *found)
     return metrics
 
 
-@contextlib.contextmanager
-def uninterrupted():
-    """Keeps signals from processes that start meanwhile: a compiler that Ctrl-C ends would end the run as well."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # what this thread starts inherits it
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def set_up_torch(args, device):
-    """Seed, determinism, precision and, on a CPU, the allocator of this process.
-
-    --compile is switched off, with one line, where it does not work, --mixed-precision where it would not be faster.
-    """
-    if args.compile:
-        try:
-            with uninterrupted():
-                torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
-        except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
-            args.compile = False
-            reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-            print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
-    if device.type == "cuda":
-        has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        if platform.libc_ver()[0] == "glibc":  # keep freed memory, since to get it anew from the system takes long
-            for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-                ctypes.CDLL(None).mallopt(parameter, 2**30)
-    args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
-    torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
-    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
-    torch.manual_seed(args.seed)
-
-
-def compiled(function):
-    """function through torch.compile, for fixed shapes, with the random numbers that it draws without it."""
-    return torch.compile(function, dynamic=False, options={"fallback_random": True})
-
-
 class CudaGraph:
-    """Calls function() as usual three times, then records its CUDA kernels and from then on replays the recording.
-
-    That takes the host out of the way: launching hundreds of small kernels costs it more time than they take to run.
-    The recording reads and writes the same tensors each time, so inputs are written in place before a call, and outputs
-    hold until the next one. Random numbers go on as without it.
-    """
+    """function, whose kernels are recorded and replayed: to launch them one by one takes longer."""
 
     def __init__(self, function):
-        self.function, self.num_warmups, self.graph = function, 0, None
-        self.stream = torch.cuda.Stream()
+        self.function, self.num_calls = function, 0
 
-    def __call__(self):
-        if self.graph is None and self.num_warmups < 3:
-            self.num_warmups += 1
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                outputs = self.function()
-            torch.cuda.current_stream().wait_stream(self.stream)
-            return outputs
-        if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):  # recorded, not run
-                self.outputs = self.function()
+    def __call__(self, *inputs):
+        self.num_calls += 1
+        if self.num_calls < 4:  # the first ones allocate, which a recording must not
+            return self.function(*inputs)
+        if self.num_calls == 4:
+            self.inputs, self.graph = [x.clone() for x in inputs], torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.outputs = self.function(*self.inputs)  # they hold until the next call
+        for own, value in zip(self.inputs, inputs, strict=True):
+            own.copy_(value)
         self.graph.replay()
         return self.outputs
 
 
-def fast(args, device, function, *inputs):
-    """function(*inputs) as a call without arguments: through a CUDA graph where it computes on CUDA."""
-    call = uninterrupted()(functools.partial(function, *inputs))  # a call may compile
-    return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
-
-
-def make_policy(q_network, args):
-    """The greedy policy as a function from an observation (obs_size,) to an action (A,), both NumPy arrays."""
-    device = next(q_network.parameters()).device
-    pinned = device.type == "cuda"
-    host_obs = torch.zeros(q_network.obs_stream[0].in_features, pin_memory=pinned)
-    host_action = torch.zeros(len(q_network.num_choices), dtype=torch.int64, pin_memory=pinned)
-
-    def search():
-        device_obs = host_obs.to(device, non_blocking=True)
-        host_action.copy_(greedy_action(q_network, device_obs, args), non_blocking=True)
-
-    search_fast = fast(args, device, search)
-
-    def policy(obs):
-        host_obs.numpy()[:] = obs
-        search_fast()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return host_action.numpy().copy()
-
-    return policy
-
-
-# What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
-MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
-              "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
-CHECKPOINT_FORMAT = 3  # to be raised whenever a checkpoint holds something else
-
-
 def episode_seed(seed, episode):
-    """The seed that an episode of a run is reset with: with it and its actions it can be played again."""
+    """Each episode has a seed of its own, so that --resume can play it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
 
 
-def replay_episode(env, seed, actions):
-    """Plays an episode again, from its seed and the environment's own actions. Returns the last observation.
-
-    Or None, where it ends on the way: then it is another one.
-    """
-    obs, _ = env.reset(seed=seed)
-    for action in actions:
-        obs, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            return None
-    return np.asarray(obs, dtype=np.float32)
+def check_finite(step, **values):
+    """Exits with one line where a value is not finite as float32; the logs stay."""
+    if infinite := {name: v for name, v in values.items() if not (np.abs(v) < 3e38).all()}:
+        sys.exit(f"error: not finite at step {step}: {infinite}; the logs stay")
 
 
-def write_checkpoint(path, state):
-    """torch.save in such a way that path is whole at any instant: the old file until the new one is complete."""
-    temporary = path.with_name("checkpoint.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save raises a RuntimeError after the OSError
-        sys.exit(f"error: {path} cannot be written ({error.__context__ or error}); the one before stays")
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def report_error(kind, error, trace):
-    """Says in one line what a full disk, or another error of the file system, has ended."""
-    if issubclass(kind, OSError):
-        print(f"error: {error}; the logs and the checkpoint up to here stay", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-def read_checkpoint(run_dir):
-    """The checkpoint in a run directory and the flags to go on with. Executes no code from the file.
-
-    Raises ValueError for a file that is damaged or of another script, and for a flag that may not change.
-    """
-    path = pathlib.Path(run_dir) / "checkpoint.pt"
-    if not path.exists():
-        written = "--checkpoint-frequency or a signal writes one, of many seeds into the directory of the first"
-        raise ValueError(f"--resume {run_dir!r}: there is no {path}; {written}")
-    try:
-        damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        origin = f"{state['script']}.py, format {state['format']}"
-        if damaged or origin != f"{pathlib.Path(__file__).stem}.py, format {CHECKPOINT_FORMAT}":
-            raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {origin}")
-        before, loop = Args(**state["args"]), json.loads(state["loop"])
-    except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
-    args = tyro.cli(Args, default=before)
-    for name, old in dataclasses.asdict(before).items():
-        if getattr(args, name) != old and name not in MAY_CHANGE:
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
-    if args.total_timesteps < loop["global_step"]:
-        expected = f"at least {loop['global_step']}, the step of {path}"
-        raise ValueError(f"--total-timesteps is {args.total_timesteps}, expected {expected}")
-    for name, size in loop["logs"].items():  # of many seeds in other directories too
-        if not (path.parent / name).exists() or (path.parent / name).stat().st_size < size:
-            raise ValueError(f"--resume {run_dir!r}: {path.parent / name} lacks what was logged before the checkpoint")
-    return state, args
-
-
-def evaluate(q_network, args, seed, video_dir=None):
-    """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream.
-
-    The same seed gives the same initial states at every evaluation.
-    """
-    env = make_env(args.env_id, render=bool(video_dir))
-    if video_dir:  # Shimmy's own frame rate is wrong and shared between its environments
+def evaluate(policy, args, stop, video_dir):
+    """Returns of greedy episodes, from the same states each time; fewer once there is a stop."""
+    env = make_env(args.env_id, args.num_bins, args.capture_video)
+    seed, returns = args.seed + 10**6, []
+    limit = env.spec.max_episode_steps or args.eval_max_steps
+    if args.capture_video:  # Shimmy's own frame rate is wrong
         fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
-        env = gym.wrappers.RecordVideo(env, str(video_dir), episode_trigger=lambda _: True, fps=fps)
-    device = next(q_network.parameters()).device
-    policy = make_policy(q_network, args)
-    returns = []
-    # Training draws go on afterwards as if there had been no evaluation.
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
         torch.manual_seed(seed)
-        for episode in range(args.eval_episodes):
+        for episode in tqdm(range(args.eval_episodes), "evaluation", leave=False):
             obs, _ = env.reset(seed=episode_seed(seed, episode))
             returns.append(0.0)
-            done = False
-            while not done:
-                action = to_env_action(policy(obs), env.action_space, args.num_bins)
-                obs, reward, terminated, truncated, _ = env.step(action)
-                returns[-1] += float(reward)
-                done = terminated or truncated
-    env.close()
+            for step in range(limit):
+                obs, reward, terminated, truncated, _ = env.step(policy(obs))
+                check_finite(step, observation=obs, reward=reward)
+                returns[-1] += reward
+                if stop:
+                    return returns
+                if terminated or truncated:
+                    break
+            else:
+                tqdm.write(f"an evaluation episode is cut off after {limit} steps", file=sys.stderr)
+    with contextlib.suppress(Exception):
+        env.close()
     return returns
 
 
-def load_model(path, args):
-    """Reads a --save-model file: its Q network and args with the flags of its training. ValueError if it is bad."""
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "cudagraphs", "torch_deterministic")
-        if args.env_id not in (Args.env_id, saved["args"]["env_id"]):
-            raise ValueError(f"--env-id is {args.env_id!r}, it was trained on {saved['args']['env_id']!r}")
-        args = dataclasses.replace(Args(**saved["args"]), compile=False, **{name: getattr(args, name) for name in kept})
-        q_network = QNetwork(saved["obs_size"], saved["num_choices"])
-        q_network.load_state_dict(saved["q_network"])
-    except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise ValueError(f"--evaluate-only {path!r} is not a model.pt of this script that fits ({reason})") from None
-    return q_network, args
+def save(state, path):
+    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    with open(f"{path}.tmp", "wb") as file:
+        torch.save(state, file)
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
 
 
 if __name__ == "__main__":
-    args = tyro.cli(Args)
-    device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
-    try:
-        checkpoint, args = read_checkpoint(args.resume) if args.resume is not None else ({}, args)
-        if args.evaluate_only is not None:
-            q_network, args = load_model(args.evaluate_only, args)
-        check_args(args)
-        env = make_env(args.env_id, render=args.capture_video)
-        obs_size = math.prod(env.observation_space.shape)
-        num_choices = choices_per_dimension(env.action_space, args.num_bins)
-        action_size = len(num_choices)
-        if args.evaluate_only is None:
-            check_memory(args, obs_size, num_choices, device)
-        if args.track:
-            import wandb
-    except (ValueError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    args.compile = args.compile and device.type == "cuda"  # on a CPU it does not pay for so small a network
-    set_up_torch(args, device)
+    words, path = sys.argv[1:], None
+    args = parse_args(words)
+    saved = {"global_step": 0, "wall_time": 0.0, "num_episodes": 0, "log_sizes": (0, 0)}
+    evaluate_only = args.evaluate_only is not None
+    source = args.evaluate_only if evaluate_only else args.resume
+    if source is not None:
+        name = "model.pt" if evaluate_only else "checkpoint.pt"
+        path = pathlib.Path(source, name if os.path.isdir(source) else "")
+        try:  # executes no code from the file
+            saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            if saved["script"] != SCRIPT:
+                raise ValueError(f"it is of {saved['script']}.py")
+        except Exception as error:  # no such file, a cut one, one of something else
+            sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
+        words = saved["words"] + words  # of a flag given twice the last one counts
+        args = parse_args(words)
+    env = make_env(args.env_id, args.num_bins, args.capture_video)
+    num_choices = choices_per_dimension(env.action_space, args.num_bins)
+    sizes = env.observation_space.shape[0], num_choices
+    if path and saved["sizes"] != sizes:
+        sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
+    on_cuda = args.cuda and torch.cuda.is_available()
+    device = torch.device("cuda" if on_cuda else "cpu")
+    free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
+    # In float32, per joint action: 257 weights, gradient, Adam's moments and target copy; Adam's
+    # temporaries or a batch of outputs of both networks with gradient, twice with a CUDA graph.
+    num_joint, batches = math.prod(num_choices), 3 * args.batch_size * (2 if on_cuda else 1)
+    layer = 4 * num_joint * (5 * 257 + max(2 * 257, batches))
+    if layer > free and not evaluate_only:
+        needs = f"{Decimal(num_joint):.4g} joint actions need {Decimal(layer) / 2**30:.4g} GiB"
+        others = f"{device} has {free / 2**30:.2f} GiB free; use qmle_discrete.py"
+        sys.exit(f"error: {args.env_id}: {needs}, {others}")
+    fits = (free - layer) // (8 * (sizes[0] + len(num_choices)) + 12)
+    if args.buffer_size > fits and not evaluate_only:
+        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} rows")
+    if args.learning_starts >= args.total_timesteps:
+        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
+    stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
+    for parameter in (-1, -3) if sys.platform == "linux" else ():  # M_TRIM_, M_MMAP_THRESHOLD:
+        ctypes.CDLL(None).mallopt(parameter, 2**30)  # to get freed memory anew would take long
+    torch.manual_seed(args.seed)
+    q_network, target_network = (QNetwork(*sizes).to(device) for _ in range(2))
+    target_network.load_state_dict(q_network.state_dict())
+    adam = {"lr": args.learning_rate, "capturable": on_cuda}
+    optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
+    memory = ReplayMemory(args, sizes[0], len(num_choices), device)
+    global_step = saved["global_step"]  # environment steps taken
+    # What makes it fast: compiled functions, TF32, CUDA graphs. On a CPU they do not pay.
+    compiled = args.compile and on_cuda and not evaluate_only
+    tf32 = compiled and args.mixed_precision
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    if compiled:
+        print("compiling, for up to two minutes ...", file=sys.stderr)
+        options = {"dynamic": False, "options": {"fallback_random": True}}
+        greedy_action = torch.compile(greedy_action, **options)
+        training_loss = torch.compile(training_loss, **options)  # in train_step too
+        rows = torch.zeros(args.batch_size, sum(memory.sizes), device=device)
+        batch = rows.split(memory.sizes, dim=-1)
+        try:
+            greedy_action(q_network, args, batch[0][0])
+            training_loss(q_network, target_network, args, batch, rows.sum(1))[0].backward()
+        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
+            compiled = False
+            torch.compiler.set_stance("force_eager")
+            cache = torch._inductor.runtime.cache_dir_utils.cache_dir()
+            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
+    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    search = functools.partial(greedy_action, q_network, args)
+    update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
+    if compiled:
+        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+        search, update = CudaGraph(search), CudaGraph(update)
 
-    if args.evaluate_only:
-        video_dir = pathlib.Path(args.evaluate_only).parent / "videos" if args.capture_video else None
-        returns = evaluate(q_network.to(device), args, args.seed + 1_000_000, video_dir)
-        print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", [round(r, 1) for r in returns])
+    def policy(obs):
+        return search(torch.from_numpy(obs).to(device)).cpu().numpy()
+
+    if evaluate_only:
+        q_network.load_state_dict(saved["q_network"])
+        returns = evaluate(policy, args, stop, path.parent / "videos")
+        print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", returns)
         sys.exit()
 
-    signals = []  # what a signal asks for is done at the end of a step; a second Ctrl-C ends the run at once
-
-    def note_signal(number, frame):
-        if number == signal.SIGINT in signals:
-            signal.default_int_handler(number, frame)
-        signals.append(number)
-
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), note_signal)
-
-    sys.excepthook = report_error
-    threading.excepthook = sys.unraisablehook = lambda hook: report_error(*hook[:3])  # TensorBoard's thread, atexit
-    loop = json.loads(checkpoint["loop"]) if checkpoint else {}  # numbers of the main loop where it stopped
-    first_step, start_time = loop.get("global_step", 0) + 1, time.time() - loop.get("wall_time", 0.0)
-    script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
-    run_dir = pathlib.Path("runs") / f"{re.sub(r'[/:]', '_', args.env_id)}__{script}__{args.seed}__{stamp}"
-    run_dir = pathlib.Path(args.resume or run_dir)
-    run_dir.mkdir(parents=True, exist_ok=bool(args.resume))
-    description = describe_run(args, device)
-    config = run_dir / ("config.json" if first_step == 1 else f"config_{first_step}.json")  # each start has its own
-    config.write_text(json.dumps(description, indent=2) + "\n")
+    # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
+    name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    run_dir = path.parent if path else pathlib.Path("runs", name.translate({47: "_", 58: "_"}))
+    run_dir.mkdir(parents=True, exist_ok=path is not None)
+    config = {"command": sys.argv, "args": asdict(args), "torch": torch.__version__}
+    config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
+    (run_dir / f"config{global_step or ''}.json").write_text(json.dumps(config, indent=2))
+    run_id = saved.get("run_id", run_dir.name)  # a run that has been moved stays the same one
     if args.track:
-        project = dict(project=args.wandb_project_name, entity=args.wandb_entity, name=run_dir.name, dir=run_dir)
-        project |= dict(id=run_dir.name, resume="allow")
-        try:
-            wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
-        except Exception as error:
-            sys.exit(f"error: --track: {error}; log in with 'wandb login' or set WANDB_MODE=offline")
-    print(f"training on {description['device']}; run: {run_dir}")
-    writer = SummaryWriter(run_dir.resolve(), purge_step=first_step)
-    atexit.register(writer.close)  # also on every exit with an error: what was logged stays
-    logs = []
-    for name, columns in (("episodes", "episodic_return,episodic_length"), ("eval", "episode,episodic_return")):
-        logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))  # line by line, so that a crash loses nothing
-        logs[-1].truncate(loop["logs"][f"{name}.csv"] if loop else 0)  # what came after the checkpoint comes again
-        if not loop:
-            logs[-1].write(f"global_step,{columns},wall_time\n")
-    episodes_csv, eval_csv = logs
+        import wandb
 
-    q_network = QNetwork(obs_size, num_choices).to(device)
-    target_network = QNetwork(obs_size, num_choices).to(device)
-    target_network.load_state_dict(q_network.state_dict())
-    adam = dict(lr=args.learning_rate, fused=True, capturable=device.type == "cuda")
-    optimizer = torch.optim.Adam(q_network.parameters(), **adam)
-    memory = ReplayMemory(args, obs_size, action_size, device)
-    if args.compile:  # from here on make_policy and train_step find the compiled functions under these names
-        greedy_action, training_loss = compiled(greedy_action), compiled(training_loss)
-        if device.type == "cuda":  # where the number of kernels counts
-            memory.sample, memory.remember = compiled(memory.sample), compiled(memory.remember)
-    # The computations of the loop.
-    policy = make_policy(q_network, args)
-    update = fast(args, device, train_step, q_network, target_network, optimizer, memory, args)
-    copy_target = fast(args, device, target_network.load_state_dict, q_network.state_dict())
-
-    rng = np.random.default_rng(args.seed)  # decides when to explore
-    np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    obs = finite("observation", env.reset(seed=episode_seed(args.seed, 0))[0], 0)
-    num_episodes, episodic_return, episodic_length, discounted_return, initial_q = 0, 0.0, 0, 0.0, 0.0
-    last_returns, num_updates = loop.get("last_returns", []), loop.get("num_updates", 0)
-    kept = ("rows", "position", "priorities", "block_sums", "block_mins", "max_priority")  # of the replay memory
-    networks = {"q_network": q_network, "target_network": target_network, "optimizer": optimizer}
-    if checkpoint:
-        for name, part in networks.items():
-            part.load_state_dict(copy.deepcopy(checkpoint[name]))  # an optimizer keeps what it is given
-        optimizer.param_groups[0]["capturable"] = adam["capturable"]  # the checkpoint may be of another device
-        for name in kept:
-            getattr(memory, name).copy_(checkpoint[name])
-        memory.staged[:], memory.num_staged = checkpoint["staged"].numpy(), (first_step - 1) % args.train_frequency
-        torch.set_rng_state(checkpoint["torch_random"])
-        if device.type == "cuda" and "cuda_random" in checkpoint:
-            torch.cuda.set_rng_state(checkpoint["cuda_random"])
-        rng.bit_generator.state = loop["rng"]
-        obs = checkpoint["obs"].numpy().copy()
-        num_episodes, episodic_return, episodic_length, discounted_return, initial_q = loop["episode"]
-        actions = memory.last_actions(episodic_length)
-        actions = [to_env_action(action.astype(int), env.action_space, args.num_bins) for action in actions]
-        again = replay_episode(env, episode_seed(args.seed, num_episodes), actions)
-        if len(actions) < episodic_length or not np.array_equal(again, obs):
-            print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
-            num_episodes, episodic_return, episodic_length, discounted_return = num_episodes + 1, 0.0, 0, 0.0
-            obs = finite("observation", env.reset(seed=episode_seed(args.seed, num_episodes))[0], first_step - 1)
-    checkpoint, checkpoint_path = None, run_dir / "checkpoint.pt"  # None frees the file
-
-    def save_checkpoint():
-        loop = dict(global_step=global_step, wall_time=time.time() - start_time, num_updates=num_updates)
-        loop |= dict(episode=[num_episodes, episodic_return, episodic_length, discounted_return, initial_q])
-        loop |= dict(last_returns=last_returns, rng=rng.bit_generator.state)
-        loop |= dict(logs={os.path.basename(log.name): os.path.getsize(log.name) for log in logs})
-        state = {name: part.state_dict() for name, part in networks.items()}
-        state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
-        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs)}
-        state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
-        state |= {"script": script, "format": CHECKPOINT_FORMAT}
-        state |= {"args": dataclasses.asdict(args), "loop": json.dumps(loop)}
-        write_checkpoint(checkpoint_path, state)
-
-    every = 0.5 if sys.stderr.isatty() else 30
-    progress = tqdm(total=args.total_timesteps, initial=first_step - 1, unit="step", mininterval=every)
-    atexit.register(progress.close)
-    for global_step in range(first_step, args.total_timesteps + 1):
-        if rng.random() < args.exploration_epsilon:
-            action = sample_uniform(1, 1, torch.tensor(num_choices))[0, 0].numpy()
+        wandb.init(id=run_id, resume="allow", config=config, sync_tensorboard=True)
+    writer = SummaryWriter(run_dir, purge_step=global_step + 1)
+    atexit.register(writer.close)  # on an error too: what was logged stays
+    start = time.time() - saved["wall_time"]
+    logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
+    for log, size in zip(logs, saved["log_sizes"], strict=True):
+        log.truncate(size)  # what came after the checkpoint comes again
+    if not path:
+        logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
+        logs[1].write("global_step,episode,episodic_return,wall_time\n")
+    # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
+    networks = {"q_network": q_network, "target_network": target_network}
+    parts = networks | {"optimizer": optimizer, "memory": memory}
+    num_episodes = saved["num_episodes"]
+    obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    if path:
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        optimizer.param_groups[0] |= adam  # the flag and the device may be others now
+        torch.set_rng_state(saved["rng"])
+        torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
+        for i in range(saved["episode_length"], 0, -1):  # its actions lead to where it was
+            action = memory.actions[(memory.num_stored - i) % args.buffer_size]
+            obs, *_ = env.step(action.cpu().numpy())
+        if not np.array_equal(obs, saved["obs"].numpy()):
+            print(f"{args.env_id} does not play the same episode again: a new one starts")
+            num_episodes += 1
+            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    print(f"training on {config['device']} from step {global_step}; run: {run_dir}")
+    progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
+    while True:
+        due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
+        last = global_step == args.total_timesteps and (run_dir / "checkpoint.pt").exists()
+        if stop or due or last:
+            memory.store()
+            state = {name: part.state_dict() for name, part in parts.items()} | {"run_id": run_id}
+            state |= {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
+            state |= {"num_episodes": num_episodes, "episode_length": env.episode_lengths}
+            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs]}
+            state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
+            state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
+            save(state, run_dir / "checkpoint.pt")
+        if stop:
+            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
+            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+            sys.exit(128 + stop[0])
+        if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
+            returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
+            if stop:
+                continue  # it comes again when the run goes on
+            for episode, value in enumerate(returns):
+                print(global_step, episode, value, time.time() - start, sep=",", file=logs[1])
+            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+        if global_step == args.total_timesteps:
+            break
+        if torch.rand(()) < args.exploration_epsilon:
+            action = sample_uniform((), torch.tensor(num_choices)).numpy()
         else:
             action = policy(obs)
-        if episodic_length == 0:  # what Q promises at the start is held against the return that follows
-            with torch.no_grad():
-                taken = joint_index(torch.from_numpy(action).to(device), q_network.num_choices)
-                initial_q = q_network(torch.from_numpy(obs).to(device).unsqueeze(0))[0, taken].item()
-
-        # The update of the steps so far. It stands here so that a GPU works on it while the environment takes a step.
-        num_stored = global_step - 1
-        updated = num_stored >= args.learning_starts and num_stored % args.train_frequency == 0
-        if updated:
+        # Learn from the steps so far. It stands here so that a GPU works on it during env.step.
+        learns = global_step >= args.learning_starts
+        if learns and global_step % args.train_frequency == 0:
+            memory.store()
             metrics = update()
-            num_updates += 1
-        if num_stored >= args.learning_starts and num_stored % args.target_network_frequency == 0:
-            copy_target()
-
-        next_obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space, args.num_bins))
-        next_obs = finite("observation", next_obs, global_step)
-        reward = float(finite("reward", reward, global_step))
-        memory.add(obs, action, reward, next_obs, terminated)
-        obs = next_obs
-        discounted_return += args.gamma**episodic_length * reward
-        episodic_return += reward
-        episodic_length += 1
-
-        if terminated or truncated:
-            wall_time = time.time() - start_time
-            episodes_csv.write(f"{global_step},{episodic_return},{episodic_length},{wall_time:.2f}\n")
-            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
-            writer.add_scalar("charts/episodic_length", episodic_length, global_step)
-            writer.add_scalar("charts/initial_q_gap", initial_q - discounted_return, global_step)
-            last_returns = [*last_returns[-9:], episodic_return]
-            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
-            num_episodes, episodic_return, episodic_length, discounted_return = num_episodes + 1, 0.0, 0, 0.0
-            obs = finite("observation", env.reset(seed=episode_seed(args.seed, num_episodes))[0], global_step)
-
-        if updated and num_updates % 10 == 1:  # reading metrics makes the host wait for the device, so not every time
-            for name, value in zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True):
-                writer.add_scalar(name, finite(name, value, global_step), global_step)
-            writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
-
-        if args.eval_frequency and global_step % args.eval_frequency == 0:
-            video_dir = run_dir / "videos" / str(global_step) if args.capture_video else None
-            returns = evaluate(q_network, args, args.seed + 1_000_000, video_dir)
-            for episode, value in enumerate(returns):
-                eval_csv.write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
-            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+        if learns and global_step % args.target_network_frequency == 0:
+            target_network.load_state_dict(q_network.state_dict())
+        if learns and global_step % (10 * args.train_frequency) == 0:  # reading waits for a GPU
+            for name, value in metrics.items():
+                check_finite(global_step, **{name: value.item()})
+                writer.add_scalar(name, value.item(), global_step)
+            writer.add_scalar("charts/SPS", global_step / (time.time() - start), global_step)
+        next_obs, reward, terminated, truncated, info = env.step(action)
+        global_step += 1
         progress.update()
-
-        last, received = global_step == args.total_timesteps, tuple(signals)  # more may come meanwhile
-        due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
-        due = due or last and (args.checkpoint_frequency or checkpoint_path.exists())  # none is left behind the run
-        if received or due:
-            save_checkpoint()
-        for number in received:
-            if number in (signal.SIGINT, signal.SIGTERM):
-                print(f"stopped after step {global_step}; to go on: python {script}.py --resume {run_dir}")
-                sys.exit(128 + number)
-        del signals[: len(received)]
-
-    progress.close()
-    env.close()
-    writer.close()
+        check_finite(global_step, action=action, observation=(obs, next_obs), reward=reward)
+        if "physics_error" in info:
+            tqdm.write(f"step {global_step}: {info['physics_error']}; a new episode starts")
+            writer.add_scalar("charts/physics_error", 1, global_step)
+        else:
+            memory.add(obs, action, reward, next_obs, terminated)
+        obs = next_obs
+        if terminated or truncated:
+            episodic_return, length = info["episode"]["r"], info["episode"]["l"]
+            print(global_step, episodic_return, length, time.time() - start, sep=",", file=logs[0])
+            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
+            writer.add_scalar("charts/episodic_length", length, global_step)
+            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
+            num_episodes += 1
+            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     if args.save_model:
-        model = {"q_network": q_network.state_dict(), "obs_size": obs_size}
-        model |= {"num_choices": num_choices, "args": dataclasses.asdict(args)}
-        torch.save(model, run_dir / "model.pt")
-    mean = f"{np.mean(last_returns):.1f}" if last_returns else "none ended"
-    print(f"mean return of the last {len(last_returns)} training episodes: {mean}; run: {run_dir}")
+        model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
+        save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
+    tqdm.write(f"last returns: {np.mean(env.return_queue or [np.nan]):.1f}; run: {run_dir}")

@@ -1,995 +1,640 @@
 # /// script
 # requires-python = ">=3.11,<3.13"
-# dependencies = [
-#     "dm_control==1.0.50",
-#     "gymnasium==1.4.0",
-#     "moviepy==2.2.1",
-#     "mujoco==3.17.0",
-#     "numpy==2.4.6",
-#     "packaging==26.3",
-#     "psutil==7.2.2",
-#     "shimmy==2.0.1",
-#     "tensorboard==2.21.0",
-#     "torch==2.13.0",
-#     "tqdm==4.70.1",
-#     "tyro==1.0.17",
-#     "wandb==0.31.0",
-# ]
+# dependencies = ["dm_control==1.0.50", "gymnasium==1.4.0", "moviepy==2.2.1", "mujoco==3.17.0",
+#   "numpy==2.4.6", "packaging==26.3", "psutil==7.2.2", "shimmy==2.0.1", "tensorboard==2.21.0",
+#   "torch==2.13.0", "tqdm==4.70.1", "tyro==1.0.17", "wandb==0.31.0"]
 # ///
-"""QMLE for discrete action spaces, enormous ones included: an action-in Q network and a sampled argmax.
+"""QMLE for discrete action spaces: Q-learning with a sampled argmax and an argmax predictor.
 
     python qmle_discrete.py --env-id CartPole-v1
     python qmle_discrete.py --env-id dm_control/dog-walk-v0 --num-bins 3
-    python qmle_discrete.py --evaluate-only runs/<run>/model.pt --eval-episodes 5 --capture-video
+    python qmle_discrete.py --resume runs/<run>
+    python qmle_discrete.py --evaluate-only runs/<run> --capture-video
 
-Algorithm 1, section 3.3 and appendix D.3 of "Learning in complex action spaces without policy gradients". An action is
-one choice in each of A dimensions: Discrete has one dimension, MultiDiscrete several, and a Box gets a grid of K points
-per dimension (3^38 joint actions for dog-walk). The Q network reads the action as an input, so nothing here is as large
-as the joint space. To find max_a Q(s, a), draw a search set of actions (uniform, from a learned argmax predictor, and
-the best action remembered for that state), evaluate Q on all of them and keep the best one; the predictor then learns
-to propose that one. A joint space that is no larger than --num-target-samples is enumerated in the update instead, and
-one no larger than --num-greedy-samples in acting: there the max is exact, and the predictor is not asked.
+Section 3.3, Algorithm 1 of "Learning in complex action spaces without policy gradients": max_a
+Q(s, a) is the best under Q of a search set of actions (uniform, from a learned argmax predictor,
+and the one remembered for that state) or, where they are few, of all. The predictor learns it.
 
-Shapes in the comments: B batch of states, N action samples per state, A action dimensions, K choices per dimension (the
-most that any dimension has). An action is A whole numbers, the choices; `to_env_action` turns them into the
-environment's own.
+Shapes: B batch of states, N action samples per state, A action dimensions, K choices per dimension
+(the most of any; a Box gets a grid). Actions are whole numbers from 0 outside PlainEnv.
 """
 
 import atexit
 import contextlib
-import copy
 import ctypes
-import dataclasses
-import datetime
-import difflib
 import functools
 import json
 import math
 import os
 import pathlib
-import platform
-import re
+import shlex
 import signal
-import subprocess
 import sys
-import threading
 import time
 import warnings
-import zipfile
-from fractions import Fraction
-from importlib import metadata
-
-# dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
-if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    video = {"--capture-video", "--capture_video"} & set(sys.argv)
-    os.environ.setdefault("MUJOCO_GL", "egl" if video else "disabled")
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Literal
 
 import gymnasium as gym
 import numpy as np
 import psutil
-import shimmy
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import tyro
+from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-gym.register_envs(shimmy)  # the dm_control/* environments
-warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # what PyTorch says to itself when it compiles
+SCRIPT = pathlib.Path(__file__).stem
+Share = Annotated[float, (0, 1)]  # types of flags, with the lowest and the highest value allowed
+Count = Annotated[int, (1, 10**12)]
+Steps = Annotated[int, (0, 10**12)]
 
 
-@dataclasses.dataclass
+@dataclass
 class Args:
-    """In brackets where a default comes from: paper (Table 1), released code (of the paper's authors), ours."""
+    """Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours."""
 
-    env_id: str = "CartPole-v1"  # gymnasium environment with a Discrete, MultiDiscrete or finite Box action space
-    seed: int = 1  # seed of the networks, of all sampling and of the environment [ours]
-    total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
-    learning_rate: float = 5e-4  # Adam step size of all networks [paper]
-    buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
-    gamma: float = 0.99  # discount factor per environment step [paper]
-    batch_size: int = 256  # transitions per update [paper]
-    learning_starts: int = 1000  # environment steps stored before the first update [paper]
-    train_frequency: int = 10  # environment steps per update [paper]
-    target_network_frequency: int = 200  # environment steps per target copy [released code; paper: 2000]
-    exploration_epsilon: float = 0.1  # probability of a uniformly random action while training [paper]
-    num_target_samples: int = 100  # m_target: search set size in the TD target, without the stored action [paper]
-    num_greedy_samples: int = 1000  # m_greedy: search set size when acting [paper]
-    uniform_ratio: float = 0.9  # rho_0: share of the search set drawn uniformly over the joint actions [paper]
-    categorical_ratio: float = 0.1  # rho_2: share from the factored categorical predictor [ours; paper: see README]
-    enumerate: bool = True  # search all joint actions, exactly, where they are no more than the samples [ours]
-    num_bins: int = 3  # K of a Box: evenly spaced points per dimension, bounds included; 3 is bang-off-bang [paper]
-    priority_exponent: float = 0.6  # alpha of prioritized replay; 0 draws uniformly [paper]
-    importance_exponent: float = 0.2  # beta of prioritized replay, constant [paper]
-    stored_action: bool = True  # the best action stored with a transition joins its search set in the target [paper]
-    predictor_target: str = "fresh"  # the predictor learns the a_max just found; "stored": the one before [paper]
-    eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
-    eval_episodes: int = 10  # episodes per evaluation [ours]
-    capture_video: bool = False  # record the evaluation episodes as mp4 in the run directory
-    save_model: bool = False  # write model.pt into the run directory at the end
-    checkpoint_frequency: int = 0  # environment steps between checkpoints; 0: only when a signal asks for one [ours]
-    resume: str | None = None  # a run directory: go on from its checkpoint, in there, with the flags of that run
-    evaluate_only: str | None = None  # path of a model.pt: play --eval-episodes greedy episodes of it, do not train
-    track: bool = False  # log to Weights & Biases as well
-    wandb_project_name: str = "qmle"  # project of --track
-    wandb_entity: str | None = None  # team of --track
-    cuda: bool = True  # train on a CUDA device if there is one
-    compile: bool = True  # torch.compile the heavy functions; pays after some thousand steps
-    cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
-    mixed_precision: bool = True  # with --compile, where it is faster: search sets in bfloat16, the rest in TF32
-    torch_deterministic: bool = False  # only kernels that PyTorch calls deterministic, which are slower on CUDA
+    env_id: str = "CartPole-v1"  # with a Discrete, MultiDiscrete or Box action space [ours]
+    seed: Annotated[int, (0, 2**31)] = 1  # of networks, sampling and environment [ours]
+    total_timesteps: Count = 1_000_000  # environment steps to train for [ours; paper: 1e6 to 1e7]
+    learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
+    buffer_size: Count = 1_000_000  # transitions the replay memory holds
+    gamma: Share = 0.99  # discount factor
+    batch_size: Count = 256  # transitions per update
+    learning_starts: Count = 1000  # environment steps before the first update
+    train_frequency: Count = 10  # environment steps per update
+    target_network_frequency: Count = 200  # environment steps per target copy [code; paper: 2000]
+    exploration_epsilon: Share = 0.1  # probability of a uniformly random action
+    num_target_samples: Count = 100  # m_target: search set size of the TD target
+    num_greedy_samples: Count = 1000  # m_greedy: search set size of acting
+    uniform_ratio: Share = 0.9  # rho_0: share of the search set drawn uniformly
+    categorical_ratio: Share = 0.1  # rho_2: share from the factored categorical predictor [ours]
+    enumerate: bool = True  # search all joint actions if they are no more than the samples [ours]
+    num_bins: Annotated[int, (2, 10**4)] = 3  # K of a Box: points per dimension, bounds included
+    priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
+    importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
+    stored_action: bool = True  # the action stored with a transition joins its search set
+    predictor_target: Literal["fresh", "stored"] = "fresh"  # learn the new a_max or the old
+    eval_frequency: Steps = 0  # environment steps between evaluations; 0 is never
+    eval_episodes: Count = 10  # greedy episodes per evaluation
+    eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
+    capture_video: bool = False  # record these episodes as mp4 in the run directory
+    evaluate_only: str | None = None  # a run directory or its model.pt to play, not to train
+    save_model: bool = False  # write model.pt at the end
+    checkpoint_frequency: Steps = 0  # environment steps between checkpoints; 0: if interrupted
+    resume: str | None = None  # a run directory or its checkpoint.pt to go on from
+    track: bool = False  # log to Weights & Biases too, as WANDB_PROJECT and WANDB_ENTITY say
+    cuda: bool = True  # use a CUDA device if there is one
+    compile: bool = True  # torch.compile and, on CUDA, CUDA graphs; pays after some thousand steps
+    mixed_precision: bool = True  # with --compile: bfloat16 for search sets; on CUDA also TF32
+    bfloat16 = False  # not a flag: the device allows it
 
 
-def sample_ratios(args):
-    """rho_0, rho_2 of the search set: uniform, categorical."""
-    return args.uniform_ratio, args.categorical_ratio
-
-
-def check_args(args):
-    """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
-    limits = dict(
-        seed=(0, 2**31), total_timesteps=(1, 10**12), learning_rate=(1e-12, 1.0), buffer_size=(1, 10**12),
-        gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
-        target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_target_samples=(1, 10**7),
-        num_greedy_samples=(1, 10**7), uniform_ratio=(0, 1), categorical_ratio=(0, 1),
-        num_bins=(2, 10**4), priority_exponent=(0, 1), importance_exponent=(0, 1),
-        eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
-        checkpoint_frequency=(0, 10**12),
-    )  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(args, name) <= high:  # NaN fails too
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
-    ratios = sample_ratios(args)
-    if abs(sum(ratios) - 1) > 1e-6:
-        flags = "--uniform-ratio and --categorical-ratio"
-        raise ValueError(f"{flags} are {ratios} and sum to {sum(ratios):g}, expected a sum of 1")
-    if args.predictor_target not in ("fresh", "stored"):
-        raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
-    if max(args.learning_starts, args.train_frequency) > min(args.total_timesteps - 1, args.buffer_size):
-        raise ValueError(
-            f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}, expected less"
-            f" than --total-timesteps ({args.total_timesteps}) and no more than --buffer-size ({args.buffer_size})"
-        )
-    if args.capture_video and not (args.eval_frequency or args.evaluate_only):
-        raise ValueError("--capture-video records evaluation episodes: set --eval-frequency or --evaluate-only too")
-
-
-def make_env(env_id, render=False):
-    """Makes an environment with flat observations; with render, one whose frames can be recorded.
-
-    Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
-    """
-    try:
-        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
-        if render:  # what cannot be rendered is found out now, not at the first evaluation
-            env.reset()
-            env.render()
-    except Exception as error:  # environments raise what they like
-        close = [name for name in difflib.get_close_matches(env_id, gym.registry, n=4, cutoff=0.4) if name != env_id]
-        reason = str(error).partition("\n")[0]
-        known = f"registered ids close to it: {', '.join(close) or 'none'}"
-        raise ValueError(f"--env-id {env_id!r} cannot be made ({reason}); {known}") from None
-    space = env.action_space
-    if isinstance(space, gym.spaces.Box):
-        if not np.issubdtype(space.dtype, np.floating):
-            raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected a Box of floats")
-        if not (np.abs([space.low, space.high]) < 1e6).all():  # dm_control's lqr says "unbounded" with +-1e10
-            raise ValueError(
-                f"--env-id {env_id!r} has the unbounded action space {space}, expected bounds below 1e6;"
-                " no script here serves it: give it bounds in make_env, with gymnasium.wrappers.TransformAction"
-            )
-    elif not isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
-        raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected Discrete, MultiDiscrete or Box")
-    obs_space = env.observation_space
-    for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
-        image = part.dtype == np.uint8 or (part.shape or ())[2:] in ((1,), (3,), (4,))
-        flat = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)  # or one-hot
-        if not isinstance(part, flat) or image:
-            raise ValueError(
-                f"--env-id {env_id!r} has {part} in its observation space, expected numbers or a flat Dict of numbers;"
-                " for images and nested observations write another observation stream (make_env, QNetwork)"
-            )
-    return gym.wrappers.FlattenObservation(env)
-
-
-def check_memory(args, obs_size, num_choices, by_value, device):
-    """Raises ValueError where replay memory and one-hot choices would not fit into what is free on the device."""
-    replay = args.buffer_size * (2 * obs_size + 2 * len(num_choices) + 5) * 4  # the fields of ReplayMemory
-    # The target's search sets one-hot, as int64 and as float32.
-    num_searched = args.batch_size * (args.num_target_samples + 1)
-    one_hot = 0 if by_value else num_searched * len(num_choices) * max(num_choices) * 12
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if replay + one_hot > free:
-        raise ValueError(
-            f"--buffer-size is {args.buffer_size} and --batch-size {args.batch_size}: the replay memory needs"
-            f" {replay / 2**30:.2f} GiB, {len(num_choices)} dimensions of at most {max(num_choices)} choices need"
-            f" {one_hot / 2**30:.2f} GiB per update, and {device} has {free / 2**30:.2f} GiB free; make one smaller"
-        )
-
-
-def describe_run(args, device):
-    """What config.json records: all flags, versions, the commit of the folder this script lies in, the device."""
-    names = ("torch", "gymnasium", "dm_control", "mujoco", "shimmy", "numpy")
-    script = pathlib.Path(__file__).resolve()
-    git = ["git", "-C", str(script.parent)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        if subprocess.run([*git, "status", "--porcelain", "--", script.name], capture_output=True, text=True).stdout:
-            commit += ", the script is not as committed there"
-    except (OSError, subprocess.CalledProcessError):
-        commit = None
-    return {
-        "command": sys.argv,
-        "args": dataclasses.asdict(args),
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
-        "commit": commit,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
-    }
-
-
-def finite(name, value, global_step):
-    """value as float32, if it is finite there; otherwise ends the run with one line. Everything logged before stays."""
-    value = np.asarray(value, dtype=np.float32)  # of too large a number this makes infinity
-    if not np.isfinite(value).all():
-        sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
-    return value
+def parse_args(words):
+    """The flags in words; exits with one line where a number is out of its range."""
+    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0])
+    for flag in fields(Args):
+        for low, high in getattr(flag.type, "__metadata__", ()):
+            if not low <= getattr(args, flag.name) <= high:  # NaN fails too
+                name = f"--{flag.name.replace('_', '-')} is {getattr(args, flag.name)}"
+                sys.exit(f"error: {name}, expected a number from {low:g} to {high:g}")
+    if abs((total := args.uniform_ratio + args.categorical_ratio) - 1) > 1e-6:
+        sys.exit(f"error: uniform and categorical ratio sum to {total:g}, expected 1")
+    return args
 
 
 def choices_per_dimension(space, num_bins):
-    """The number of choices in each of the A dimensions of an action, as a tuple of ints."""
-    if isinstance(space, gym.spaces.Box):
-        return (num_bins,) * math.prod(space.shape)
-    return tuple(int(n) for n in np.ravel(space.n if isinstance(space, gym.spaces.Discrete) else space.nvec))
+    """The number of choices in each of the A dimensions of an action."""
+    counts = getattr(space, "nvec", getattr(space, "n", np.full(space.shape, num_bins)))
+    return tuple(np.ravel(counts).tolist())
 
 
 def to_env_action(action, space, num_bins):
-    """The environment's own action for choices (A,), whole numbers from 0."""
-    if isinstance(space, gym.spaces.Discrete):
-        return int(space.start + action[0])
-    action = action.reshape(space.shape)
-    if isinstance(space, gym.spaces.MultiDiscrete):
-        return (space.start + action).astype(space.dtype)
-    action = space.low + action / (num_bins - 1) * (space.high - space.low)
-    return np.clip(action, space.low, space.high).astype(space.dtype)
+    """Turns choices (A,) into an action of the space; those of a Box are points of its grid."""
+    action = action.astype(np.int64).reshape(space.shape)  # the memory holds floats
+    if isinstance(space, gym.spaces.Box):
+        action = action / (num_bins - 1) * (space.high - space.low)
+        return np.clip(space.low + action, space.low, space.high).astype(space.dtype)
+    return (space.start + action).astype(space.dtype)
+
+
+class PlainEnv(gym.Wrapper):
+    def step(self, action):
+        """Takes choices (A,); gives plain numbers, and a PhysicsError as an ending."""
+        try:
+            obs, *numbers, info = self.env.step(action)
+        except PhysicsError as error:  # the simulation has diverged
+            obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
+            numbers = 0, False, True  # no reward, truncated
+        reward, terminated, truncated = (np.asarray(x).item() for x in numbers)
+        return obs, float(reward), bool(terminated), bool(truncated), info
+
+
+def make_env(env_id, num_bins, render=False):
+    """A PlainEnv with float32 observations (obs_size,) and info["episode"] when one ends."""
+    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
+    import shimmy  # noqa: F401, registers the dm_control environments
+
+    warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
+    try:
+        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        sys.exit(f"error: --env-id {env_id} is not known: {error}")
+    space = env.action_space
+    box = getattr(space.dtype, "kind", "") == "f" and np.abs([space.low, space.high]).max() < 1e6
+    if not box and not isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+        sys.exit(f"error: {env_id} has actions {space}, expected (Multi)Discrete or a Box < 1e6")
+    if render:  # what does not work is found out now, not at the first evaluation
+        env.reset()
+        env.render()
+    env = gym.wrappers.TransformAction(env, lambda a: to_env_action(a, space, num_bins), None)
+    env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
+    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
 
 
 class ResidualBlock(nn.Module):
-    """x + Linear(ReLU(Linear(x))), the width unchanged (B.1; the inside as in the released code)."""
-
     def __init__(self, width):
         super().__init__()
         self.linear1 = nn.Linear(width, width)
         self.linear2 = nn.Linear(width, width)
 
     def forward(self, x):
-        return x + self.linear2(F.relu(self.linear1(x)))
+        return x + self.linear2(F.relu(self.linear1(x)))  # B.1; the inside as in the authors' code
 
 
 class QNetwork(nn.Module):
-    """Action-in Q network and the argmax predictor (B.1, Figure 4, without the delta predictor).
-
-    They are one module so that one optimizer and one target copy cover both, as in Algorithm 1. num_choices holds the
-    number of choices of each action dimension. A choice enters by value, as the point from -1 to 1 that it stands for
-    (by_value, for the bins of a Box), or one-hot.
-    """
+    """Action-in Q network and argmax predictor (B.1, Figure 4), with one optimizer for both."""
 
     def __init__(self, obs_size, num_choices, by_value):
         super().__init__()
         action_size, self.most, self.by_value = len(num_choices), max(num_choices), by_value
-        self.joint_size = math.prod(num_choices)  # a Python int: it may have 18 digits and more
-        self.register_buffer("num_choices", torch.tensor(num_choices), persistent=False)  # (A,)
-        choice_exists = torch.arange(self.most) < self.num_choices.unsqueeze(1)  # (A, K)
-        self.register_buffer("choice_mask", torch.where(choice_exists, 0.0, -math.inf), persistent=False)
-        action_width = action_size if by_value else action_size * self.most
-        self.obs_stream = nn.Sequential(nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU())
-        self.action_stream = nn.Sequential(nn.Linear(action_width, 128), nn.LayerNorm(128), nn.ELU())
+        self.joint_size = math.prod(num_choices)  # may have more than 18 digits
+        self.register_buffer("num_choices", torch.tensor(num_choices))  # (A,)
+        self.register_buffer("missing", torch.arange(self.most) >= self.num_choices.unsqueeze(1))
+        width = action_size if by_value else action_size * self.most
+        self.obs_stream = nn.Sequential(
+            nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU()
+        )
+        self.action_stream = nn.Sequential(nn.Linear(width, 128), nn.LayerNorm(128), nn.ELU())
         self.joint_block = ResidualBlock(256)
         self.joint_norm = nn.Sequential(nn.LayerNorm(256), nn.ELU())
         self.joint_output = nn.Linear(256, 1)
+        logits = nn.Unflatten(-1, (action_size, self.most))
         self.categorical_predictor = nn.Sequential(
-            nn.Linear(128, 128),
-            nn.ReLU(),
-            nn.Linear(128, action_size * self.most),
-            nn.Unflatten(-1, (action_size, self.most)),  # logits, one softmax per action dimension
+            nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, action_size * self.most), logits
         )
 
     def categorical_logits(self, features):
-        """Logits (B, A, K) of the predictor: minus infinity where a dimension has fewer than K choices."""
-        return self.categorical_predictor(features) + self.choice_mask
+        """Logits (B, A, K): minus infinity for choices that a dimension does not have."""
+        return self.categorical_predictor(features).masked_fill(self.missing, -torch.inf)
 
     def encode(self, actions):
-        """Choices (B, N, A) as what the action stream reads: (B, N, A) by value or (B, N, A * K) one-hot."""
+        """What the action stream reads: (B, N, A) by value or (B, N, A * K) one-hot."""
         if self.by_value:
-            return actions * (2 / (self.most - 1)) - 1
+            return bin_value(actions, self.most)
         return F.one_hot(actions, self.most).flatten(-2).float()
 
-    def q_values(self, features, actions, bfloat16=False):
-        """Q(s, a) of many actions per state: features (B, 128) of obs_stream, choices (B, N, A) -> (B, N).
-
-        With bfloat16 the matrix products compute in it, all but the last, which would round Q to two or three digits.
-        """
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
-            action_features = self.action_stream(self.encode(actions))  # (B, N, 128)
-            # joint_block on concat(features, action_features). Its first layer is linear, so the half that reads the
-            # observation is computed once per state and added to all N action halves: half of its work is saved.
-            obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)  # (256, 128) each
-            obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
-            hidden = F.relu(obs_half.unsqueeze(1) + F.linear(action_features, action_weight))  # (B, N, 256)
-            joint = torch.cat([features.unsqueeze(1).expand_as(action_features), action_features], dim=-1)
-            joint = joint + self.joint_block.linear2(hidden)  # (B, N, 256)
-        # joint_output, written as a sum because no intermediate result has to be stored for it when it is compiled.
-        return (self.joint_norm(joint.float()) * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
+    def q_values(self, features, actions):
+        """Q(s, a) of N actions per state: features (B, 128), actions (B, N, A) -> (B, N)."""
+        action_features = self.action_stream(self.encode(actions))  # (B, N, 128)
+        # joint_block on concat(features, action_features). Its first layer is linear: the half that
+        # reads the features is computed once per state and added to all N action halves.
+        obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)
+        obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+        hidden = obs_half.unsqueeze(1) + F.linear(action_features, action_weight)  # (B, N, 256)
+        features = features.unsqueeze(1).expand_as(action_features)
+        joint = torch.cat([features, action_features], dim=-1)  # (B, N, 256)
+        joint = self.joint_norm(joint + self.joint_block.linear2(F.relu(hidden)))
+        # joint_output as a sum: compiled, it need not store an intermediate result.
+        return (joint * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
 
 
-class ReplayMemory:
-    """Prioritized replay (Schaul et al. 2016) that also remembers, per transition, the best action known at next_obs.
+class ReplayMemory(nn.Module):
+    """Prioritized replay (Schaul et al. 2016) that keeps the best action at next_obs, a_max."""
 
-    P(i) is proportional to p_i = (|TD error| + 1e-6)^alpha. The p_i are stored in blocks of about sqrt(capacity), with
-    the sum and the minimum of each block beside them: a draw finds a block by the sums, then a row inside the block, so
-    it reads O(sqrt(capacity)) numbers, and nothing needs a Python loop or makes the host wait for the device.
-    """
-
-    def __init__(self, args, obs_size, action_size, device):
-        self.capacity = capacity = args.buffer_size
-        self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
-        # A transition is one row: obs, next_obs, actions, a_max, rewards, terminated. The fields are views of rows.
-        self.sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
-        self.rows = torch.zeros(capacity, sum(self.sizes), device=device)
-        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(self.sizes, dim=1)
-        self.rewards, self.terminated = (field.squeeze(1) for field in scalars)
-        self.position = torch.zeros((), dtype=torch.int64, device=device)  # the row that is written next
-        self.staged = np.zeros((args.train_frequency, sum(self.sizes)), dtype=np.float32)  # on the host
-        self.num_staged = 0
-        self.arrived = torch.zeros(self.staged.shape, device=device)
-        self.store = fast(args, device, self._store)  # as a CUDA graph on CUDA
-
-        self.block_size = math.isqrt(capacity - 1) + 1
-        num_blocks = -(-capacity // self.block_size)
-        self.priorities = torch.zeros(num_blocks, self.block_size, device=device)  # 0 where nothing is stored
-        self.block_sums = torch.zeros(num_blocks, dtype=torch.float64, device=device)
-        self.block_mins = torch.full((num_blocks,), math.inf, device=device)
-        self.max_priority = torch.ones((), device=device)
-        self.last_draw = torch.zeros(capacity, dtype=torch.int64, device=device)  # scratch
+    def __init__(self, args, obs_size, action_size, device, seeds=()):
+        super().__init__()
+        self.alpha, self.beta = args.priority_exponent, args.importance_exponent
+        # A transition is one row, so that storing or drawing it is one copy. The fields are views.
+        self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
+        rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
+        self.register_buffer("rows", rows)
+        self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
+        num_priorities = -(-args.buffer_size // 1000) * 1000  # whole blocks; 0: no row yet
+        self.register_buffer("priorities", torch.zeros(*seeds, num_priorities, device=device))
+        self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
+        self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
+        self.new_rows = []  # on the host, until store
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Takes one transition, arrays (obs_size,) and (A,) and scalars, with a_max <- action.
+        """Takes a transition, with a_max <- action."""
+        row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
+        self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
-        Every train_frequency transitions are stored together, over the oldest rows.
-        """
-        transition = [obs, next_obs, action, action, [reward, terminated]]
-        self.staged[self.num_staged] = np.concatenate(transition, dtype=np.float32)
-        self.num_staged += 1
-        if self.num_staged == len(self.staged):
-            self.arrived.copy_(torch.from_numpy(self.staged))
-            self.store()
-            self.num_staged = 0
-
-    def _store(self):
-        indices = (self.position + torch.arange(len(self.arrived), device=self.rows.device)) % self.capacity
-        self.rows[indices] = self.arrived
-        self.priorities.view(-1)[indices] = self.max_priority
-        self._sum_blocks(indices // self.block_size)
-        self.position.add_(len(self.arrived)).remainder_(self.capacity)
-
-    def last_actions(self, num):
-        """The actions (num, A) of the last num transitions, stored or staged; fewer if it does not hold as many."""
-        first = max(self.num_staged - num, -self.capacity)  # in staged; below zero that far back in rows
-        indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
-        staged = np.split(self.staged[max(first, 0) : self.num_staged], np.cumsum(self.sizes), axis=1)[2]
-        return np.concatenate([self.actions[indices].cpu(), staged])
+    def store(self):
+        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
+        new_rows, self.new_rows = self.new_rows[-self.rows.shape[-2] :], []
+        if new_rows:
+            indices = (torch.arange(len(new_rows)) + self.num_stored) % self.rows.shape[-2]
+            indices = indices.to(self.rows.device)
+            new_rows = torch.from_numpy(np.stack(new_rows, axis=-2))
+            self.rows[..., indices, :] = new_rows.to(self.rows.device)
+            self.priorities[..., indices] = self.max_priority
+            self.num_stored += len(indices)
 
     def sample(self, batch_size):
-        """Draws rows with replacement: their indices (B,) and importance weights (B,), at most 1 over the memory."""
-        sums = self.block_sums.cumsum(0)
-        # Draws just under the totals, so that rounding never reaches an empty row; the clamps are for NaN priorities,
-        # which the loop reports when it reads the losses.
-        mass = torch.rand(batch_size, dtype=torch.float64, device=sums.device) * sums[-1] * (1 - 1e-12)
-        block = torch.searchsorted(sums, mass, right=True).clamp(max=len(sums) - 1)
-        within = self.priorities[block].cumsum(1, dtype=torch.float64)  # (B, block_size)
-        mass = torch.minimum(mass - (sums[block] - self.block_sums[block]), within[:, -1] * (1 - 1e-12))
-        offset = torch.searchsorted(within, mass.unsqueeze(1), right=True).squeeze(1)
-        indices = (block * self.block_size + offset).clamp(max=self.capacity - 1)
-        # (M * P(i))^-beta over its maximum, which belongs to the smallest priority; M and the total cancel.
-        weights = (self.priorities.view(-1)[indices] / self.block_mins.min()) ** -self.importance_exponent
-        return indices, weights
+        """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
+        # A draw finds one of the blocks of 1000 rows by their sums, then a row in it.
+        blocks = self.priorities.unflatten(-1, (-1, 1000))
+        sums = blocks.sum(-1, dtype=torch.float64)
+        ends = sums.cumsum(-1)
+        u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
+        mass = u * ends[..., -1:] * (1 - 1e-12)  # never all of it
+        block = torch.searchsorted(ends, mass, right=True).clamp(max=ends.shape[-1] - 1)
+        mass = (mass - (ends - sums).gather(-1, block)).unsqueeze(-1)
+        within = torch.take_along_dim(blocks, block.unsqueeze(-1), dim=-2).double().cumsum(-1)
+        offset = torch.searchsorted(within, mass, right=True).squeeze(-1)
+        indices = (block * 1000 + offset).clamp(max=self.rows.shape[-2] - 1)
+        rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
+        # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
+        smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
+        return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
-        """Writes a_max (B, A) and the p_i that follow from the TD errors (B,) into the rows (B,)."""
-        # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
-        order = torch.arange(len(indices), device=indices.device)
-        last = self.last_draw.index_fill_(0, indices, -1).scatter_reduce_(0, indices, order, "amax")[indices]
-        self.a_max[indices] = a_max[last]
-        priorities = (td_errors[last].abs() + 1e-6) ** self.priority_exponent
-        torch.maximum(self.max_priority, priorities.max(), out=self.max_priority)
-        self.priorities.view(-1)[indices] = priorities
-        self._sum_blocks(indices // self.block_size)
-
-    def _sum_blocks(self, blocks):
-        rows = self.priorities[blocks]  # (number of blocks, block_size)
-        self.block_sums[blocks] = rows.sum(1, dtype=torch.float64)
-        self.block_mins[blocks] = torch.where(rows > 0, rows, math.inf).amin(1)
+        """Writes a_max (B, A) and p_i = (|TD error| + 1e-6)^alpha into the rows indices (B,)."""
+        self.a_max.scatter_(-2, indices.unsqueeze(-1).expand_as(a_max), a_max)
+        priorities = (td_errors.abs() + 1e-6) ** self.alpha
+        self.priorities.scatter_(-1, indices, priorities)
+        torch.maximum(self.max_priority, priorities.amax(-1, True), out=self.max_priority)
 
 
-@torch.compiler.assume_constant_result  # so that a compiler need not read it
 def split_budget(num_samples, ratios):
-    """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> (1, 1, 0).
-
-    Exact fractions of the decimals as written: with floats, 0.29 * 100 would count as 28.999999999999996.
-    """
-    ratios = [Fraction(str(ratio)) for ratio in ratios]
-    shares = [num_samples * ratio / sum(ratios) for ratio in ratios]
-    counts = [math.floor(share) for share in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
+    """Splits by largest remainder, ties to the earlier one: 2 over (0.5, 0.5, 0) is (1, 1, 0)."""
+    shares = [round(num_samples * ratio, 9) for ratio in ratios]  # 0.29 * 100 is 28.999999999999996
+    counts = [int(share) for share in shares]
+    by_remainder = sorted(range(len(ratios)), key=lambda i: counts[i] - shares[i])
     for i in by_remainder[: num_samples - sum(counts)]:
         counts[i] += 1
     return tuple(counts)
 
 
+def bin_value(bins, num_bins):
+    """The K grid points, evenly spaced from -1 to 1: (...) in 0..K-1 -> (...) in [-1, 1]."""
+    return bins * (2 / (num_bins - 1)) - 1
+
+
 def enumerate_actions(num_choices, joint_size):
     """All joint actions (J, A) of num_choices (A,), the last dimension running fastest."""
-    joint_index = torch.arange(joint_size, device=num_choices.device).unsqueeze(1)  # (J, 1)
-    strides = num_choices.flip(0).cumprod(0).flip(0) // num_choices  # (A,)
-    return joint_index // strides % num_choices
+    strides = num_choices.flip(0).cumprod(0).flip(0) // num_choices
+    index = torch.arange(joint_size, device=num_choices.device).unsqueeze(1)  # (J, 1)
+    return index // strides % num_choices
 
 
-def sample_uniform(batch_size, num_samples, num_choices):
-    """Uniform samples (B, N, A) of the joint actions of num_choices (A,)."""
-    u = torch.rand(batch_size, num_samples, len(num_choices), dtype=torch.float64, device=num_choices.device)
+def sample_uniform(size, num_choices):
+    """Uniform samples (*size, A) of the joint actions of num_choices (A,)."""
+    u = torch.rand(*size, len(num_choices), dtype=torch.float64, device=num_choices.device)
     return (u * num_choices).long()
 
 
-def sample_categorical(logits, num_samples):
-    """Independent draws per dimension of the categorical predictor, logits (B, A, K), by inverse c.d.f.: (B, N, A)."""
-    cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
-    u = torch.rand(logits.shape[0], num_samples, logits.shape[1], 1, device=logits.device)
-    return (u >= cdf).sum(-1)
-
-
-def search_parts(q_network, num_samples, args):
-    """How many actions each part of the search set holds, by name; the stored action comes on top."""
-    if args.enumerate and q_network.joint_size <= num_samples:
-        return {"enumerated": q_network.joint_size}
-    num_uniform, num_categorical = split_budget(num_samples, sample_ratios(args))
-    return {"uniform": num_uniform, "categorical": num_categorical}
-
-
 def sample_actions(q_network, features, num_samples, args):
-    """The search set without the stored action (Eq. 21): features (B, 128) -> choices (B, N, A).
-
-    Ordered uniform, categorical; all joint actions instead, where they are no more than num_samples.
-    """
-    parts = search_parts(q_network, num_samples, args)
-    if "enumerated" in parts:
-        return enumerate_actions(q_network.num_choices, parts["enumerated"]).expand(len(features), -1, -1)
-    categorical = sample_categorical(q_network.categorical_logits(features), parts["categorical"])
-    # Rounding can push a c.d.f. below 1: no draw may land on a choice that its dimension does not have.
-    categorical = torch.minimum(categorical, q_network.num_choices - 1)
-    return torch.cat([sample_uniform(len(features), parts["uniform"], q_network.num_choices), categorical], dim=1)
+    """The search set without the stored action (Eq. 21): features (B, 128) -> (B, N, A)."""
+    num_choices, joint_size = q_network.num_choices, q_network.joint_size
+    if args.enumerate and joint_size <= num_samples:  # an exact max
+        return enumerate_actions(num_choices, joint_size).expand(len(features), -1, -1)
+    ratios = args.uniform_ratio, args.categorical_ratio
+    num_uniform, num_categorical = split_budget(num_samples, ratios)
+    logits = q_network.categorical_logits(features)  # (B, A, K)
+    cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
+    u = torch.rand(len(logits), num_categorical, len(num_choices), 1, device=logits.device)
+    categorical = (u >= cdf).sum(-1)  # by inverse c.d.f., per dimension
+    categorical = torch.minimum(categorical, num_choices - 1)  # a c.d.f. may be rounded below 1
+    return torch.cat([sample_uniform((len(logits), num_uniform), num_choices), categorical], dim=1)
 
 
 def argmax_action(q_network, features, actions, bfloat16=False):
-    """The best action of a search set (Eq. 17), and its place in it.
-
-    features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
-    """
-    # On a CPU some states at a time, so that what is computed for them stays in its cache (about 3200 actions).
-    on_cpu = features.device.type == "cpu"
-    num = max(3232 // actions.shape[1], len(features) // 16, 1) if on_cpu else len(features)
-    parts = zip(features.split(num), actions.split(num), strict=True)
-    index = torch.cat([q_network.q_values(*part, bfloat16) for part in parts]).argmax(1)
-    return actions[torch.arange(len(actions), device=actions.device), index], index
+    """The best action (B, A) of a search set (B, N, A) under Q (Eq. 17)."""
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
+        num = 3200 // actions.shape[1] + 1 if features.is_cpu else len(features)  # fits its cache
+        parts = zip(features.split(num), actions.split(num), strict=True)
+        index = torch.cat([q_network.q_values(*part) for part in parts]).argmax(1)
+    return actions[torch.arange(len(actions), device=actions.device), index]
 
 
 @torch.no_grad()
-def greedy_action(q_network, obs, args):
+def greedy_action(q_network, args, obs):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args)
-    # For one state the casts cost a GPU more than they save.
-    bfloat16 = args.mixed_precision and obs.device.type == "cpu"
-    return argmax_action(q_network, features, actions, bfloat16)[0].squeeze(0)
+    return argmax_action(q_network, features, actions, args.bfloat16).squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
-    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination, so truncated episodes bootstrap."""
+    """r + gamma max_a Q(s', a), all (B,): it ends with termination, not with truncation."""
     return rewards + gamma * (1 - terminated) * next_values
 
 
-def q_loss(weights, td_errors):
-    """Squared TD error under the importance weights of the replay memory. Both (B,) -> ()."""
-    return (weights * td_errors**2).mean()
-
-
 def argmax_predictor_loss(logits, a_max):
-    """Negative log-likelihood of a_max (B, A) under the predictor, averaged over batch and dimensions (Eq. 11).
-
-    It is the cross-entropy of logits (B, A, K). Returns ().
-    """
+    """Mean -log likelihood of a_max (B, A) under logits (B, A, K) (Eq. 11)."""
     return F.cross_entropy(logits.flatten(0, 1), a_max.flatten())
 
 
-def training_loss(q_network, target_network, batch, weights, args):
-    """The loss of Algorithm 1 on a batch of rows of the replay memory and their importance weights (B,).
+def training_loss(q_network, target_network, args, batch, weights):
+    """The loss of Algorithm 1 on rows of the memory (B, ...) with importance weights (B,).
 
-    Returns the loss (), what the memory is to remember, a_max (B, A) and TD errors (B,), and metrics, () each.
+    Returns it, a_max (B, A) and TD errors (B,) for the memory to remember, and metrics.
     """
     obs, next_obs, actions, stored, rewards, terminated = batch
     actions, stored = actions.long(), stored.long()  # the memory holds floats
-
-    # Search set at s' from the *target* predictor, judged by the *target* Q. The two values that count, of the action
-    # found and of the stored one, are computed again without bfloat16: its rounding must not replace a better action.
     with torch.no_grad():
+        # The best action at s' that the *target* networks find, against the one stored: in float32,
+        # since rounding must not replace a better action.
         features = target_network.obs_stream(next_obs)
-        searched = sample_actions(target_network, features, args.num_target_samples, args)
-        if args.stored_action:
-            searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
-        found, best = argmax_action(target_network, features, searched, args.mixed_precision)
-        next_q = target_network.q_values(features, torch.stack([found, stored], dim=1))  # (B, 2)
-        keep = (next_q[:, 1] > next_q[:, 0]) & args.stored_action  # (B,)
-        a_max = torch.where(keep.unsqueeze(1), stored, found)
-        next_values = torch.where(keep, next_q[:, 1], next_q[:, 0])
+        samples = sample_actions(target_network, features, args.num_target_samples, args)
+        sampled = argmax_action(target_network, features, samples, args.bfloat16)
+        next_q = target_network.q_values(features, torch.stack([sampled, stored], dim=1))  # (B, 2)
+        stored_wins = (next_q[:, 1] > next_q[:, 0]) & args.stored_action  # (B,)
+        a_max = torch.where(stored_wins.unsqueeze(1), stored, sampled)
+        next_values = torch.where(stored_wins, next_q[:, 1], next_q[:, 0])
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
-        # No gradient reaches the observation stream from the predictor's loss (Figure 4, dashed lines).
+        # The predictor's loss does not reach the observation stream (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)
-
     q = q_network.q_values(q_network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
     td_errors = target - q
-    td_loss = q_loss(weights, td_errors)
-    categorical_loss = argmax_predictor_loss(
-        q_network.categorical_logits(next_features), stored if args.predictor_target == "stored" else a_max
-    )
-    metrics = {
-        "losses/td_loss": td_loss.detach(),
-        "losses/categorical_loss": categorical_loss.detach(),
-        "losses/q_values": q.detach().mean(),
-        "argmax/refresh_gain": (next_values - next_q[:, 1]).mean(),
-    }
-    # Which part of the search set the best action came from: the parts lie one after the other along N.
-    best = best.masked_fill(keep, searched.shape[1] - 1)
-    start = 0
-    for name, count in (search_parts(target_network, args.num_target_samples, args) | {"stored": 1}).items():
-        metrics[f"argmax/share_{name}"] = ((best >= start) & (best < start + count)).float().mean()
-        start += count
+    td_loss = (weights * td_errors**2).mean()
+    logits = q_network.categorical_logits(next_features)
+    learnt = stored if args.predictor_target == "stored" else a_max
+    categorical_loss = argmax_predictor_loss(logits, learnt)
+    metrics = {"losses/td_loss": td_loss, "losses/q_values": q}
+    metrics |= {"losses/categorical_loss": categorical_loss, "argmax/share_stored": stored_wins}
+    metrics = {name: value.detach().float().mean() for name, value in metrics.items()}
     return td_loss + categorical_loss, a_max.float(), td_errors.detach(), metrics
 
 
 def train_step(q_network, target_network, optimizer, memory, args):
-    """One update of Algorithm 1. Returns metrics as tensors on the device, so that the host need not wait for them."""
-    indices, weights = memory.sample(args.batch_size)
-    batch = memory.rows[indices].split(memory.sizes, dim=1)
-    loss, a_max, td_errors, metrics = training_loss(q_network, target_network, batch, weights, args)
+    """One update of Algorithm 1. Returns metrics on the device, so that the host need not wait."""
+    indices, rows, weights = memory.sample(args.batch_size)
+    batch = rows.split(memory.sizes, dim=-1)
+    loss, *found, metrics = training_loss(q_network, target_network, args, batch, weights)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    memory.remember(indices, a_max, td_errors)  # the best action found is written back
+    memory.remember(indices, *found)  # the best action is written back
     return metrics
 
 
-@contextlib.contextmanager
-def uninterrupted():
-    """Keeps signals from processes that start meanwhile: a compiler that Ctrl-C ends would end the run as well."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # what this thread starts inherits it
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def set_up_torch(args, device):
-    """Seed, determinism, precision and, on a CPU, the allocator of this process.
-
-    --compile is switched off, with one line, where it does not work, --mixed-precision where it would not be faster.
-    """
-    if args.compile:
-        try:
-            with uninterrupted():
-                torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
-        except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
-            args.compile = False
-            reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-            print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
-    if device.type == "cuda":
-        has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        if platform.libc_ver()[0] == "glibc":  # keep freed memory, since to get it anew from the system takes long
-            for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-                ctypes.CDLL(None).mallopt(parameter, 2**30)
-    args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
-    torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
-    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
-    torch.manual_seed(args.seed)
-
-
-def compiled(function):
-    """function through torch.compile, for fixed shapes, with the random numbers that it draws without it."""
-    return torch.compile(function, dynamic=False, options={"fallback_random": True})
-
-
 class CudaGraph:
-    """Calls function() as usual three times, then records its CUDA kernels and from then on replays the recording.
-
-    That takes the host out of the way: launching hundreds of small kernels costs it more time than they take to run.
-    The recording reads and writes the same tensors each time, so inputs are written in place before a call, and outputs
-    hold until the next one. Random numbers go on as without it.
-    """
+    """function, whose kernels are recorded and replayed: to launch them one by one takes longer."""
 
     def __init__(self, function):
-        self.function, self.num_warmups, self.graph = function, 0, None
-        self.stream = torch.cuda.Stream()
+        self.function, self.num_calls = function, 0
 
-    def __call__(self):
-        if self.graph is None and self.num_warmups < 3:
-            self.num_warmups += 1
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                outputs = self.function()
-            torch.cuda.current_stream().wait_stream(self.stream)
-            return outputs
-        if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):  # recorded, not run
-                self.outputs = self.function()
+    def __call__(self, *inputs):
+        self.num_calls += 1
+        if self.num_calls < 4:  # the first ones allocate, which a recording must not
+            return self.function(*inputs)
+        if self.num_calls == 4:
+            self.inputs, self.graph = [x.clone() for x in inputs], torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.outputs = self.function(*self.inputs)  # they hold until the next call
+        for own, value in zip(self.inputs, inputs, strict=True):
+            own.copy_(value)
         self.graph.replay()
         return self.outputs
 
 
-def fast(args, device, function, *inputs):
-    """function(*inputs) as a call without arguments: through a CUDA graph where it computes on CUDA."""
-    call = uninterrupted()(functools.partial(function, *inputs))  # a call may compile
-    return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
-
-
-def make_policy(q_network, args):
-    """The greedy policy as a function from an observation (obs_size,) to an action (A,), both NumPy arrays."""
-    device = next(q_network.parameters()).device
-    pinned = device.type == "cuda"
-    host_obs = torch.zeros(q_network.obs_stream[0].in_features, pin_memory=pinned)
-    host_action = torch.zeros(len(q_network.num_choices), dtype=torch.int64, pin_memory=pinned)
-
-    def search():
-        device_obs = host_obs.to(device, non_blocking=True)
-        host_action.copy_(greedy_action(q_network, device_obs, args), non_blocking=True)
-
-    search_fast = fast(args, device, search)
-
-    def policy(obs):
-        host_obs.numpy()[:] = obs
-        search_fast()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return host_action.numpy().copy()
-
-    return policy
-
-
-# What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
-MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
-              "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
-CHECKPOINT_FORMAT = 3  # to be raised whenever a checkpoint holds something else
-
-
 def episode_seed(seed, episode):
-    """The seed that an episode of a run is reset with: with it and its actions it can be played again."""
+    """Each episode has a seed of its own, so that --resume can play it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
 
 
-def replay_episode(env, seed, actions):
-    """Plays an episode again, from its seed and the environment's own actions. Returns the last observation.
-
-    Or None, where it ends on the way: then it is another one.
-    """
-    obs, _ = env.reset(seed=seed)
-    for action in actions:
-        obs, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            return None
-    return np.asarray(obs, dtype=np.float32)
+def check_finite(step, **values):
+    """Exits with one line where a value is not finite as float32; the logs stay."""
+    if infinite := {name: v for name, v in values.items() if not (np.abs(v) < 3e38).all()}:
+        sys.exit(f"error: not finite at step {step}: {infinite}; the logs stay")
 
 
-def write_checkpoint(path, state):
-    """torch.save in such a way that path is whole at any instant: the old file until the new one is complete."""
-    temporary = path.with_name("checkpoint.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save raises a RuntimeError after the OSError
-        sys.exit(f"error: {path} cannot be written ({error.__context__ or error}); the one before stays")
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def report_error(kind, error, trace):
-    """Says in one line what a full disk, or another error of the file system, has ended."""
-    if issubclass(kind, OSError):
-        print(f"error: {error}; the logs and the checkpoint up to here stay", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-def read_checkpoint(run_dir):
-    """The checkpoint in a run directory and the flags to go on with. Executes no code from the file.
-
-    Raises ValueError for a file that is damaged or of another script, and for a flag that may not change.
-    """
-    path = pathlib.Path(run_dir) / "checkpoint.pt"
-    if not path.exists():
-        written = "--checkpoint-frequency or a signal writes one, of many seeds into the directory of the first"
-        raise ValueError(f"--resume {run_dir!r}: there is no {path}; {written}")
-    try:
-        damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        origin = f"{state['script']}.py, format {state['format']}"
-        if damaged or origin != f"{pathlib.Path(__file__).stem}.py, format {CHECKPOINT_FORMAT}":
-            raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {origin}")
-        before, loop = Args(**state["args"]), json.loads(state["loop"])
-    except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
-    args = tyro.cli(Args, default=before)
-    for name, old in dataclasses.asdict(before).items():
-        if getattr(args, name) != old and name not in MAY_CHANGE:
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
-    if args.total_timesteps < loop["global_step"]:
-        expected = f"at least {loop['global_step']}, the step of {path}"
-        raise ValueError(f"--total-timesteps is {args.total_timesteps}, expected {expected}")
-    for name, size in loop["logs"].items():  # of many seeds in other directories too
-        if not (path.parent / name).exists() or (path.parent / name).stat().st_size < size:
-            raise ValueError(f"--resume {run_dir!r}: {path.parent / name} lacks what was logged before the checkpoint")
-    return state, args
-
-
-def evaluate(q_network, args, seed, video_dir=None):
-    """Undiscounted returns of args.eval_episodes greedy episodes: an own environment, an own random stream.
-
-    The same seed gives the same initial states at every evaluation.
-    """
-    env = make_env(args.env_id, render=bool(video_dir))
-    if video_dir:  # Shimmy's own frame rate is wrong and shared between its environments
+def evaluate(policy, args, stop, video_dir):
+    """Returns of greedy episodes, from the same states each time; fewer once there is a stop."""
+    env = make_env(args.env_id, args.num_bins, args.capture_video)
+    seed, returns = args.seed + 10**6, []
+    limit = env.spec.max_episode_steps or args.eval_max_steps
+    if args.capture_video:  # Shimmy's own frame rate is wrong
         fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
-        env = gym.wrappers.RecordVideo(env, str(video_dir), episode_trigger=lambda _: True, fps=fps)
-    device = next(q_network.parameters()).device
-    policy = make_policy(q_network, args)
-    returns = []
-    # Training draws go on afterwards as if there had been no evaluation.
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
         torch.manual_seed(seed)
-        for episode in range(args.eval_episodes):
+        for episode in tqdm(range(args.eval_episodes), "evaluation", leave=False):
             obs, _ = env.reset(seed=episode_seed(seed, episode))
             returns.append(0.0)
-            done = False
-            while not done:
-                action = to_env_action(policy(obs), env.action_space, args.num_bins)
-                obs, reward, terminated, truncated, _ = env.step(action)
-                returns[-1] += float(reward)
-                done = terminated or truncated
-    env.close()
+            for step in range(limit):
+                obs, reward, terminated, truncated, _ = env.step(policy(obs))
+                check_finite(step, observation=obs, reward=reward)
+                returns[-1] += reward
+                if stop:
+                    return returns
+                if terminated or truncated:
+                    break
+            else:
+                tqdm.write(f"an evaluation episode is cut off after {limit} steps", file=sys.stderr)
+    with contextlib.suppress(Exception):
+        env.close()
     return returns
 
 
-def load_model(path, args):
-    """Reads a --save-model file: its Q network and args with the flags of its training. ValueError if it is bad."""
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        kept = ("eval_episodes", "capture_video", "evaluate_only", "seed", "cuda", "cudagraphs", "torch_deterministic")
-        if args.env_id not in (Args.env_id, saved["args"]["env_id"]):
-            raise ValueError(f"--env-id is {args.env_id!r}, it was trained on {saved['args']['env_id']!r}")
-        args = dataclasses.replace(Args(**saved["args"]), compile=False, **{name: getattr(args, name) for name in kept})
-        q_network = QNetwork(saved["obs_size"], saved["num_choices"], saved["by_value"])
-        q_network.load_state_dict(saved["q_network"])
-    except Exception as error:  # a missing file, no model at all, other sizes, unknown flags: one line for each
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise ValueError(f"--evaluate-only {path!r} is not a model.pt of this script that fits ({reason})") from None
-    return q_network, args
+def save(state, path):
+    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    with open(f"{path}.tmp", "wb") as file:
+        torch.save(state, file)
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
 
 
 if __name__ == "__main__":
-    args = tyro.cli(Args)
-    device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
-    try:
-        checkpoint, args = read_checkpoint(args.resume) if args.resume is not None else ({}, args)
-        if args.evaluate_only is not None:
-            q_network, args = load_model(args.evaluate_only, args)
-        check_args(args)
-        env = make_env(args.env_id, render=args.capture_video)
-        obs_size = math.prod(env.observation_space.shape)
-        num_choices = choices_per_dimension(env.action_space, args.num_bins)
-        action_size, by_value = len(num_choices), isinstance(env.action_space, gym.spaces.Box)
-        if args.evaluate_only is None:
-            check_memory(args, obs_size, num_choices, by_value, device)
-        if args.track:
-            import wandb
-    except (ValueError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    set_up_torch(args, device)
+    words, path = sys.argv[1:], None
+    args = parse_args(words)
+    saved = {"global_step": 0, "wall_time": 0.0, "num_episodes": 0, "log_sizes": (0, 0)}
+    evaluate_only = args.evaluate_only is not None
+    source = args.evaluate_only if evaluate_only else args.resume
+    if source is not None:
+        name = "model.pt" if evaluate_only else "checkpoint.pt"
+        path = pathlib.Path(source, name if os.path.isdir(source) else "")
+        try:  # executes no code from the file
+            saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            if saved["script"] != SCRIPT:
+                raise ValueError(f"it is of {saved['script']}.py")
+        except Exception as error:  # no such file, a cut one, one of something else
+            sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
+        words = saved["words"] + words  # of a flag given twice the last one counts
+        args = parse_args(words)
+    env = make_env(args.env_id, args.num_bins, args.capture_video)
+    num_choices = choices_per_dimension(env.action_space, args.num_bins)
+    by_value = isinstance(env.action_space, gym.spaces.Box)
+    sizes = env.observation_space.shape[0], num_choices, by_value
+    if path and saved["sizes"] != sizes:
+        sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
+    on_cuda = args.cuda and torch.cuda.is_available()
+    device = torch.device("cuda" if on_cuda else "cpu")
+    free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
+    states = args.batch_size if on_cuda else 3200 // args.num_target_samples + 1  # at a time
+    num_searched = max(states * args.num_target_samples, args.num_greedy_samples)
+    one_hot = 0 if by_value else 12 * num_searched * len(num_choices) * max(num_choices)  # bytes
+    fits = max(free - one_hot, 0) // (8 * (sizes[0] + len(num_choices)) + 12)
+    if args.buffer_size > fits and not evaluate_only:
+        rows = f"{fits} rows beside {one_hot / 2**30:.2f} GiB of one-hot actions"
+        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {rows}")
+    if args.learning_starts >= args.total_timesteps:
+        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
+    stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
+    for parameter in (-1, -3) if sys.platform == "linux" else ():  # M_TRIM_, M_MMAP_THRESHOLD:
+        ctypes.CDLL(None).mallopt(parameter, 2**30)  # to get freed memory anew would take long
+    torch.manual_seed(args.seed)
+    q_network, target_network = (QNetwork(*sizes).to(device) for _ in range(2))
+    target_network.load_state_dict(q_network.state_dict())
+    adam = {"lr": args.learning_rate, "capturable": on_cuda}
+    optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
+    memory = ReplayMemory(args, sizes[0], len(num_choices), device)
+    global_step = saved["global_step"]  # environment steps taken
+    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+    compiled = args.compile and not evaluate_only
+    supported = torch.cuda.is_bf16_supported if on_cuda else torch.cpu._is_avx512_bf16_supported
+    args.bfloat16 = compiled and args.mixed_precision and supported()
+    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    if compiled:
+        print("compiling, for up to two minutes ...", file=sys.stderr)
+        options = {"dynamic": False, "options": {"fallback_random": True}}
+        greedy_action = torch.compile(greedy_action, **options)
+        training_loss = torch.compile(training_loss, **options)  # in train_step too
+        rows = torch.zeros(args.batch_size, sum(memory.sizes), device=device)
+        batch = rows.split(memory.sizes, dim=-1)
+        try:
+            greedy_action(q_network, args, batch[0][0])
+            training_loss(q_network, target_network, args, batch, rows.sum(1))[0].backward()
+        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
+            compiled = args.bfloat16 = False
+            torch.compiler.set_stance("force_eager")
+            cache = torch._inductor.runtime.cache_dir_utils.cache_dir()
+            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
+    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    search = functools.partial(greedy_action, q_network, args)
+    update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
+    if compiled and on_cuda:
+        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+        search, update = CudaGraph(search), CudaGraph(update)
 
-    if args.evaluate_only:
-        video_dir = pathlib.Path(args.evaluate_only).parent / "videos" if args.capture_video else None
-        returns = evaluate(q_network.to(device), args, args.seed + 1_000_000, video_dir)
-        print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", [round(r, 1) for r in returns])
+    def policy(obs):
+        return search(torch.from_numpy(obs).to(device)).cpu().numpy()
+
+    if evaluate_only:
+        q_network.load_state_dict(saved["q_network"])
+        returns = evaluate(policy, args, stop, path.parent / "videos")
+        print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", returns)
         sys.exit()
 
-    signals = []  # what a signal asks for is done at the end of a step; a second Ctrl-C ends the run at once
-
-    def note_signal(number, frame):
-        if number == signal.SIGINT in signals:
-            signal.default_int_handler(number, frame)
-        signals.append(number)
-
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), note_signal)
-
-    sys.excepthook = report_error
-    threading.excepthook = sys.unraisablehook = lambda hook: report_error(*hook[:3])  # TensorBoard's thread, atexit
-    loop = json.loads(checkpoint["loop"]) if checkpoint else {}  # numbers of the main loop where it stopped
-    first_step, start_time = loop.get("global_step", 0) + 1, time.time() - loop.get("wall_time", 0.0)
-    script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
-    run_dir = pathlib.Path("runs") / f"{re.sub(r'[/:]', '_', args.env_id)}__{script}__{args.seed}__{stamp}"
-    run_dir = pathlib.Path(args.resume or run_dir)
-    run_dir.mkdir(parents=True, exist_ok=bool(args.resume))
-    description = describe_run(args, device)
-    config = run_dir / ("config.json" if first_step == 1 else f"config_{first_step}.json")  # each start has its own
-    config.write_text(json.dumps(description, indent=2) + "\n")
+    # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
+    name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    run_dir = path.parent if path else pathlib.Path("runs", name.translate({47: "_", 58: "_"}))
+    run_dir.mkdir(parents=True, exist_ok=path is not None)
+    config = {"command": sys.argv, "args": asdict(args), "torch": torch.__version__}
+    config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
+    (run_dir / f"config{global_step or ''}.json").write_text(json.dumps(config, indent=2))
+    run_id = saved.get("run_id", run_dir.name)  # a run that has been moved stays the same one
     if args.track:
-        project = dict(project=args.wandb_project_name, entity=args.wandb_entity, name=run_dir.name, dir=run_dir)
-        project |= dict(id=run_dir.name, resume="allow")
-        try:
-            wandb.init(**project, config=dataclasses.asdict(args), sync_tensorboard=True)
-        except Exception as error:
-            sys.exit(f"error: --track: {error}; log in with 'wandb login' or set WANDB_MODE=offline")
-    print(f"training on {description['device']}; run: {run_dir}")
-    writer = SummaryWriter(run_dir.resolve(), purge_step=first_step)
-    atexit.register(writer.close)  # also on every exit with an error: what was logged stays
-    logs = []
-    for name, columns in (("episodes", "episodic_return,episodic_length"), ("eval", "episode,episodic_return")):
-        logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))  # line by line, so that a crash loses nothing
-        logs[-1].truncate(loop["logs"][f"{name}.csv"] if loop else 0)  # what came after the checkpoint comes again
-        if not loop:
-            logs[-1].write(f"global_step,{columns},wall_time\n")
-    episodes_csv, eval_csv = logs
+        import wandb
 
-    q_network = QNetwork(obs_size, num_choices, by_value).to(device)
-    target_network = QNetwork(obs_size, num_choices, by_value).to(device)
-    target_network.load_state_dict(q_network.state_dict())
-    adam = dict(lr=args.learning_rate, fused=True, capturable=device.type == "cuda")
-    optimizer = torch.optim.Adam(q_network.parameters(), **adam)
-    memory = ReplayMemory(args, obs_size, action_size, device)
-    if args.compile:  # from here on make_policy and train_step find the compiled functions under these names
-        greedy_action, training_loss = compiled(greedy_action), compiled(training_loss)
-        if device.type == "cuda":  # where the number of kernels counts
-            memory.sample, memory.remember = compiled(memory.sample), compiled(memory.remember)
-    # The computations of the loop.
-    policy = make_policy(q_network, args)
-    update = fast(args, device, train_step, q_network, target_network, optimizer, memory, args)
-    copy_target = fast(args, device, target_network.load_state_dict, q_network.state_dict())
-
-    rng = np.random.default_rng(args.seed)  # decides when to explore
-    np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    obs = finite("observation", env.reset(seed=episode_seed(args.seed, 0))[0], 0)
-    num_episodes, episodic_return, episodic_length, discounted_return, initial_q = 0, 0.0, 0, 0.0, 0.0
-    last_returns, num_updates = loop.get("last_returns", []), loop.get("num_updates", 0)
-    kept = ("rows", "position", "priorities", "block_sums", "block_mins", "max_priority")  # of the replay memory
-    networks = {"q_network": q_network, "target_network": target_network, "optimizer": optimizer}
-    if checkpoint:
-        for name, part in networks.items():
-            part.load_state_dict(copy.deepcopy(checkpoint[name]))  # an optimizer keeps what it is given
-        optimizer.param_groups[0]["capturable"] = adam["capturable"]  # the checkpoint may be of another device
-        for name in kept:
-            getattr(memory, name).copy_(checkpoint[name])
-        memory.staged[:], memory.num_staged = checkpoint["staged"].numpy(), (first_step - 1) % args.train_frequency
-        torch.set_rng_state(checkpoint["torch_random"])
-        if device.type == "cuda" and "cuda_random" in checkpoint:
-            torch.cuda.set_rng_state(checkpoint["cuda_random"])
-        rng.bit_generator.state = loop["rng"]
-        obs = checkpoint["obs"].numpy().copy()
-        num_episodes, episodic_return, episodic_length, discounted_return, initial_q = loop["episode"]
-        actions = memory.last_actions(episodic_length)
-        actions = [to_env_action(action.astype(int), env.action_space, args.num_bins) for action in actions]
-        again = replay_episode(env, episode_seed(args.seed, num_episodes), actions)
-        if len(actions) < episodic_length or not np.array_equal(again, obs):
-            print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
-            num_episodes, episodic_return, episodic_length, discounted_return = num_episodes + 1, 0.0, 0, 0.0
-            obs = finite("observation", env.reset(seed=episode_seed(args.seed, num_episodes))[0], first_step - 1)
-    checkpoint, checkpoint_path = None, run_dir / "checkpoint.pt"  # None frees the file
-
-    def save_checkpoint():
-        loop = dict(global_step=global_step, wall_time=time.time() - start_time, num_updates=num_updates)
-        loop |= dict(episode=[num_episodes, episodic_return, episodic_length, discounted_return, initial_q])
-        loop |= dict(last_returns=last_returns, rng=rng.bit_generator.state)
-        loop |= dict(logs={os.path.basename(log.name): os.path.getsize(log.name) for log in logs})
-        state = {name: part.state_dict() for name, part in networks.items()}
-        state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
-        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs)}
-        state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
-        state |= {"script": script, "format": CHECKPOINT_FORMAT}
-        state |= {"args": dataclasses.asdict(args), "loop": json.dumps(loop)}
-        write_checkpoint(checkpoint_path, state)
-
-    every = 0.5 if sys.stderr.isatty() else 30
-    progress = tqdm(total=args.total_timesteps, initial=first_step - 1, unit="step", mininterval=every)
-    atexit.register(progress.close)
-    for global_step in range(first_step, args.total_timesteps + 1):
-        if rng.random() < args.exploration_epsilon:
-            action = sample_uniform(1, 1, torch.tensor(num_choices))[0, 0].numpy()
+        wandb.init(id=run_id, resume="allow", config=config, sync_tensorboard=True)
+    writer = SummaryWriter(run_dir, purge_step=global_step + 1)
+    atexit.register(writer.close)  # on an error too: what was logged stays
+    start = time.time() - saved["wall_time"]
+    logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
+    for log, size in zip(logs, saved["log_sizes"], strict=True):
+        log.truncate(size)  # what came after the checkpoint comes again
+    if not path:
+        logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
+        logs[1].write("global_step,episode,episodic_return,wall_time\n")
+    # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
+    networks = {"q_network": q_network, "target_network": target_network}
+    parts = networks | {"optimizer": optimizer, "memory": memory}
+    num_episodes = saved["num_episodes"]
+    obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    if path:
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+        optimizer.param_groups[0] |= adam  # the flag and the device may be others now
+        torch.set_rng_state(saved["rng"])
+        torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
+        for i in range(saved["episode_length"], 0, -1):  # its actions lead to where it was
+            action = memory.actions[(memory.num_stored - i) % args.buffer_size]
+            obs, *_ = env.step(action.cpu().numpy())
+        if not np.array_equal(obs, saved["obs"].numpy()):
+            print(f"{args.env_id} does not play the same episode again: a new one starts")
+            num_episodes += 1
+            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    print(f"training on {config['device']} from step {global_step}; run: {run_dir}")
+    progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
+    while True:
+        due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
+        last = global_step == args.total_timesteps and (run_dir / "checkpoint.pt").exists()
+        if stop or due or last:
+            memory.store()
+            state = {name: part.state_dict() for name, part in parts.items()} | {"run_id": run_id}
+            state |= {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
+            state |= {"num_episodes": num_episodes, "episode_length": env.episode_lengths}
+            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs]}
+            state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
+            state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
+            save(state, run_dir / "checkpoint.pt")
+        if stop:
+            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
+            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+            sys.exit(128 + stop[0])
+        if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
+            returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
+            if stop:
+                continue  # it comes again when the run goes on
+            for episode, value in enumerate(returns):
+                print(global_step, episode, value, time.time() - start, sep=",", file=logs[1])
+            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+        if global_step == args.total_timesteps:
+            break
+        if torch.rand(()) < args.exploration_epsilon:
+            action = sample_uniform((), torch.tensor(num_choices)).numpy()
         else:
             action = policy(obs)
-        if episodic_length == 0:  # what Q promises at the start is held against the return that follows
-            with torch.no_grad():
-                features = q_network.obs_stream(torch.from_numpy(obs).to(device).unsqueeze(0))
-                initial_q = q_network.q_values(features, torch.from_numpy(action).to(device).view(1, 1, -1)).item()
-
-        # The update of the steps so far. It stands here so that a GPU works on it while the environment takes a step.
-        num_stored = global_step - 1
-        updated = num_stored >= args.learning_starts and num_stored % args.train_frequency == 0
-        if updated:
+        # Learn from the steps so far. It stands here so that a GPU works on it during env.step.
+        learns = global_step >= args.learning_starts
+        if learns and global_step % args.train_frequency == 0:
+            memory.store()
             metrics = update()
-            num_updates += 1
-        if num_stored >= args.learning_starts and num_stored % args.target_network_frequency == 0:
-            copy_target()
-
-        next_obs, reward, terminated, truncated, _ = env.step(to_env_action(action, env.action_space, args.num_bins))
-        next_obs = finite("observation", next_obs, global_step)
-        reward = float(finite("reward", reward, global_step))
-        memory.add(obs, action, reward, next_obs, terminated)
-        obs = next_obs
-        discounted_return += args.gamma**episodic_length * reward
-        episodic_return += reward
-        episodic_length += 1
-
-        if terminated or truncated:
-            wall_time = time.time() - start_time
-            episodes_csv.write(f"{global_step},{episodic_return},{episodic_length},{wall_time:.2f}\n")
-            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
-            writer.add_scalar("charts/episodic_length", episodic_length, global_step)
-            writer.add_scalar("charts/initial_q_gap", initial_q - discounted_return, global_step)
-            last_returns = [*last_returns[-9:], episodic_return]
-            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
-            num_episodes, episodic_return, episodic_length, discounted_return = num_episodes + 1, 0.0, 0, 0.0
-            obs = finite("observation", env.reset(seed=episode_seed(args.seed, num_episodes))[0], global_step)
-
-        if updated and num_updates % 10 == 1:  # reading metrics makes the host wait for the device, so not every time
-            for name, value in zip(metrics, torch.stack(list(metrics.values())).tolist(), strict=True):
-                writer.add_scalar(name, finite(name, value, global_step), global_step)
-            writer.add_scalar("charts/SPS", global_step / (time.time() - start_time), global_step)
-
-        if args.eval_frequency and global_step % args.eval_frequency == 0:
-            video_dir = run_dir / "videos" / str(global_step) if args.capture_video else None
-            returns = evaluate(q_network, args, args.seed + 1_000_000, video_dir)
-            for episode, value in enumerate(returns):
-                eval_csv.write(f"{global_step},{episode},{value},{time.time() - start_time:.2f}\n")
-            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+        if learns and global_step % args.target_network_frequency == 0:
+            target_network.load_state_dict(q_network.state_dict())
+        if learns and global_step % (10 * args.train_frequency) == 0:  # reading waits for a GPU
+            for name, value in metrics.items():
+                check_finite(global_step, **{name: value.item()})
+                writer.add_scalar(name, value.item(), global_step)
+            writer.add_scalar("charts/SPS", global_step / (time.time() - start), global_step)
+        next_obs, reward, terminated, truncated, info = env.step(action)
+        global_step += 1
         progress.update()
-
-        last, received = global_step == args.total_timesteps, tuple(signals)  # more may come meanwhile
-        due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
-        due = due or last and (args.checkpoint_frequency or checkpoint_path.exists())  # none is left behind the run
-        if received or due:
-            save_checkpoint()
-        for number in received:
-            if number in (signal.SIGINT, signal.SIGTERM):
-                print(f"stopped after step {global_step}; to go on: python {script}.py --resume {run_dir}")
-                sys.exit(128 + number)
-        del signals[: len(received)]
-
-    progress.close()
-    env.close()
-    writer.close()
+        check_finite(global_step, action=action, observation=(obs, next_obs), reward=reward)
+        if "physics_error" in info:
+            tqdm.write(f"step {global_step}: {info['physics_error']}; a new episode starts")
+            writer.add_scalar("charts/physics_error", 1, global_step)
+        else:
+            memory.add(obs, action, reward, next_obs, terminated)
+        obs = next_obs
+        if terminated or truncated:
+            episodic_return, length = info["episode"]["r"], info["episode"]["l"]
+            print(global_step, episodic_return, length, time.time() - start, sep=",", file=logs[0])
+            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
+            writer.add_scalar("charts/episodic_length", length, global_step)
+            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
+            num_episodes += 1
+            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     if args.save_model:
-        model = {"q_network": q_network.state_dict(), "obs_size": obs_size}
-        model |= {"num_choices": num_choices, "by_value": by_value, "args": dataclasses.asdict(args)}
-        torch.save(model, run_dir / "model.pt")
-    mean = f"{np.mean(last_returns):.1f}" if last_returns else "none ended"
-    print(f"mean return of the last {len(last_returns)} training episodes: {mean}; run: {run_dir}")
+        model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
+        save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
+    tqdm.write(f"last returns: {np.mean(env.return_queue or [np.nan]):.1f}; run: {run_dir}")
