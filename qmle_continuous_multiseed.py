@@ -1,410 +1,255 @@
 # /// script
 # requires-python = ">=3.11,<3.13"
-# dependencies = [
-#     "dm_control==1.0.50",
-#     "gymnasium==1.4.0",
-#     "mujoco==3.17.0",
-#     "numpy==2.4.6",
-#     "packaging==26.3",
-#     "psutil==7.2.2",
-#     "shimmy==2.0.1",
-#     "tensorboard==2.21.0",
-#     "torch==2.13.0",
-#     "tqdm==4.70.1",
-#     "tyro==1.0.17",
-# ]
+# dependencies = ["dm_control==1.0.50", "gymnasium==1.4.0", "mujoco==3.17.0", "numpy==2.4.6",
+#   "packaging==26.3", "psutil==7.2.2", "shimmy==2.0.1", "tensorboard==2.21.0", "torch==2.13.0",
+#   "tqdm==4.70.1", "tyro==1.0.17"]
 # ///
-"""Many seeds of qmle_continuous.py at once: S independent agents in one process, batched on one GPU.
+"""Many seeds of qmle_continuous.py at once: S independent agents in one process, batched on a GPU.
 
     python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16
-    python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --seed 17 --num-seeds 8
+    python qmle_continuous_multiseed.py --resume runs/<run of the first seed>
 
-Each agent is the algorithm of qmle_continuous.py, with its own weights, memory, environment, random choices and run
-directory; the functions from the networks to the losses are the same text. torch.vmap runs them for all seeds at once:
-parameters and memories have a leading seed dimension that those functions do not see. The environments step in worker
-processes (or, with --env-backend envpool, in EnvPool's threads). Seed k here is not bit for bit the run of
-qmle_continuous.py --seed k: weights and environment start the same, but all seeds draw their search sets from one
-random stream of the device. Of its flags, --track, --capture-video and --evaluate-only are missing.
+Each agent has its own weights, memory, environment and run directory. The functions from networks
+to losses are those of qmle_continuous.py, for one seed: torch.vmap runs them for all. Seed k has
+the first weights and the environment of qmle_continuous.py --seed k; all share a random stream.
 
-Shapes in the comments: S seeds, B batch of states, N action samples per state, A action dimensions, K bins per
-dimension; in functions that are made for one seed the S is absent. Actions are in [-1, 1]; `to_env_action` scales them.
+Shapes: S seeds, B batch of states, N action samples per state, A action dimensions, K bins each.
 """
 
 import atexit
-import contextlib
-import copy
-import ctypes
-import dataclasses
-import datetime
-import difflib
 import functools
+import itertools
 import json
-import math
+import mmap
 import multiprocessing
 import os
 import pathlib
-import platform
 import re
+import shlex
 import signal
-import subprocess
 import sys
-import threading
 import time
 import warnings
-import zipfile
-from fractions import Fraction
-from importlib import metadata
-
-# dm_control chooses its renderer when it is imported; without a screen its own choice warns or fails.
-if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "disabled")
-os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS; needed by --torch-deterministic on CUDA
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated, Literal
 
 import gymnasium as gym
 import numpy as np
 import psutil
-import shimmy
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 import tyro
+from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-gym.register_envs(shimmy)  # the dm_control/* environments
-warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)  # what PyTorch says to itself when it compiles
+SCRIPT = pathlib.Path(__file__).stem
+Share = Annotated[float, (0, 1)]  # types of flags, with the lowest and the highest value allowed
+Count = Annotated[int, (1, 10**12)]
+Steps = Annotated[int, (0, 10**12)]
 
 
-@dataclasses.dataclass
+@dataclass
 class Args:
-    """In brackets where a default comes from: paper (Table 1), released code (of the paper's authors), ours."""
+    """Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours."""
 
-    env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a finite Box action space
-    seed: int = 1  # the first seed: of its networks, its exploration and its environment [ours]
-    num_seeds: int = 16  # S: independent agents, of the seeds seed, seed + 1, ... [ours]
-    env_backend: str = "gymnasium"  # "envpool": its DM Control suite, which has a MuJoCo of its own [ours]
-    num_groups: int = 0  # groups of seeds that take turns; 0: 2, or 1 on a single core [ours]
-    num_workers: int = 0  # processes for the environments, or threads for each group; 0: as many as pay [ours]
-    total_timesteps: int = 1_000_000  # environment steps to train for [ours; the paper runs about 1e6 to 1e7]
-    learning_rate: float = 5e-4  # Adam step size of all networks [paper]
-    buffer_size: int = 1_000_000  # transitions the replay memory holds [paper]
-    gamma: float = 0.99  # discount factor per environment step [paper]
-    batch_size: int = 256  # transitions per update [paper]
-    learning_starts: int = 1000  # environment steps stored before the first update [paper]
-    train_frequency: int = 10  # environment steps per update [paper]
-    target_network_frequency: int = 200  # environment steps per target copy [released code; paper: 2000]
-    exploration_epsilon: float = 0.1  # probability of a uniformly random action while training [paper]
-    num_target_samples: int = 100  # m_target: search set size in the TD target, without the stored action [paper]
-    num_greedy_samples: int = 1000  # m_greedy: search set size when acting [paper]
-    uniform_ratio: float = 0.9  # rho_0: share of the search set drawn uniformly [paper]
-    delta_ratio: float = 0.01  # rho_1: share drawn from the delta predictor [paper]
-    categorical_ratio: float = 0.09  # rho_2: share drawn from the factored categorical predictor [paper]
-    uniform_grid_fraction: float = 0.0  # share of the uniform samples on the grid of bins [paper; released code: 0.5]
-    num_bins: int = 3  # K: evenly spaced points per action dimension, bounds included; 3 is bang-off-bang [paper]
-    delta_noise_std: float = 0.1  # s.d. of delta samples after the first, in half-ranges [released code]
-    priority_exponent: float = 0.6  # alpha of prioritized replay; 0 draws uniformly [paper]
-    importance_exponent: float = 0.2  # beta of prioritized replay, constant [paper]
-    stored_action: bool = True  # the best action stored with a transition joins its search set in the target [paper]
-    predictor_target: str = "fresh"  # predictors learn the a_max just found; "stored": the one before [paper]
-    discrete_until: int = 0  # all actions stay on the grid of bins up to this environment step (Figure 12) [ours]
-    eval_frequency: int = 0  # environment steps between evaluations of the greedy policy; 0 is never [ours]
-    eval_episodes: int = 10  # episodes per evaluation [ours]
-    checkpoint_frequency: int = 0  # environment steps between checkpoints; 0: only when a signal asks for one [ours]
-    resume: str | None = None  # the first run directory of a run: go on from its checkpoint, with the flags of that run
-    save_model: bool = False  # write model.pt into each run directory at the end, for qmle_continuous.py
-    cuda: bool = True  # train on a CUDA device if there is one
-    compile: bool = True  # torch.compile the heavy functions; pays after some thousand steps
-    cudagraphs: bool = True  # on CUDA, replay recorded kernels instead of launching them one by one
-    mixed_precision: bool = True  # with --compile, where it is faster: search sets in bfloat16, the rest in TF32
-    torch_deterministic: bool = False  # only kernels that PyTorch calls deterministic, which are slower on CUDA
+    env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a Box action space
+    seed: Annotated[int, (0, 2**31)] = 1  # the first one: of its networks and environment [ours]
+    num_seeds: Annotated[int, (1, 10**4)] = 16  # S: agents, of seed, seed + 1, ... [ours]
+    total_timesteps: Count = 1_000_000  # environment steps to train for [ours; paper: 1e6 to 1e7]
+    learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
+    buffer_size: Count = 1_000_000  # transitions the replay memory holds
+    gamma: Share = 0.99  # discount factor
+    batch_size: Count = 256  # transitions per update
+    learning_starts: Count = 1000  # environment steps before the first update
+    train_frequency: Count = 10  # environment steps per update
+    target_network_frequency: Count = 200  # environment steps per target copy [code; paper: 2000]
+    exploration_epsilon: Share = 0.1  # probability of a uniformly random action
+    num_target_samples: Count = 100  # m_target: search set size of the TD target
+    num_greedy_samples: Count = 1000  # m_greedy: search set size of acting
+    uniform_ratio: Share = 0.9  # rho_0: share of the search set drawn uniformly
+    delta_ratio: Share = 0.01  # rho_1: share from the delta predictor
+    categorical_ratio: Share = 0.09  # rho_2: share from the factored categorical predictor
+    uniform_grid_fraction: Share = 0.0  # share of the uniform samples on the grid [code: 0.5]
+    num_bins: Annotated[int, (2, 10**4)] = 3  # K: grid points per dimension, bounds included
+    delta_noise_std: Annotated[float, (0, 2)] = 0.1  # of delta samples, in half-ranges [code]
+    priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
+    importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
+    stored_action: bool = True  # the action stored with a transition joins its search set
+    predictor_target: Literal["fresh", "stored"] = "fresh"  # learn the new a_max or the old
+    discrete_until: Steps = 0  # actions stay on the grid up to this step, for Figure 12 [ours]
+    eval_frequency: Steps = 0  # environment steps between evaluations; 0 is never
+    eval_episodes: Count = 10  # greedy episodes per evaluation
+    eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
+    save_model: bool = False  # write a model.pt for each seed at the end, for qmle_continuous.py
+    checkpoint_frequency: Steps = 0  # environment steps between checkpoints; 0: if interrupted
+    resume: str | None = None  # the first seed's run directory or its checkpoint.pt
+    num_workers: Steps = 0  # processes for the environments; 0: one per core [ours]
+    cuda: bool = True  # use a CUDA device if there is one
+    compile: bool = True  # torch.compile and, on CUDA, CUDA graphs; pays after some thousand steps
+    mixed_precision: bool = True  # with --compile: bfloat16 for search sets; on CUDA also TF32
+    on_grid = bfloat16 = False  # not flags: the loop sets the first, the device allows the second
 
 
-def sample_ratios(args):
-    """rho_0, rho_1, rho_2 of the search set: uniform, delta, categorical."""
-    return args.uniform_ratio, args.delta_ratio, args.categorical_ratio
-
-
-def check_args(args):
-    """Raises ValueError with the flag, its value and what was expected, before anything has been created."""
-    limits = dict(
-        seed=(0, 2**31), num_seeds=(1, 10**4), num_groups=(0, 10**4), num_workers=(0, 10**4),
-        total_timesteps=(1, 10**12), learning_rate=(1e-12, 1.0), buffer_size=(1, 10**12),
-        gamma=(0, 1), batch_size=(1, 10**7), learning_starts=(1, 10**12), train_frequency=(1, 10**12),
-        target_network_frequency=(1, 10**12), exploration_epsilon=(0, 1), num_target_samples=(1, 10**7),
-        num_greedy_samples=(1, 10**7), uniform_ratio=(0, 1), delta_ratio=(0, 1), categorical_ratio=(0, 1),
-        uniform_grid_fraction=(0, 1), num_bins=(2, 10**4), delta_noise_std=(0, 2), priority_exponent=(0, 1),
-        importance_exponent=(0, 1), discrete_until=(0, 10**12), eval_frequency=(0, 10**12), eval_episodes=(1, 10**6),
-        checkpoint_frequency=(0, 10**12),
-    )  # fmt: skip
-    for name, (low, high) in limits.items():
-        if not low <= getattr(args, name) <= high:  # NaN fails too
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} is {getattr(args, name)}, expected a number from {low:g} to {high:g}")
-    ratios = sample_ratios(args)
-    if abs(sum(ratios) - 1) > 1e-6:
-        flags = "--uniform-ratio, --delta-ratio and --categorical-ratio"
-        raise ValueError(f"{flags} are {ratios} and sum to {sum(ratios):g}, expected a sum of 1")
-    if args.predictor_target not in ("fresh", "stored"):
-        raise ValueError(f"--predictor-target is {args.predictor_target!r}, expected 'fresh' or 'stored'")
-    if max(args.learning_starts, args.train_frequency) > min(args.total_timesteps - 1, args.buffer_size):
-        raise ValueError(
-            f"--learning-starts is {args.learning_starts} and --train-frequency {args.train_frequency}, expected less"
-            f" than --total-timesteps ({args.total_timesteps}) and no more than --buffer-size ({args.buffer_size})"
-        )
-    if args.env_backend not in ("gymnasium", "envpool"):
-        raise ValueError(f"--env-backend is {args.env_backend!r}, expected 'gymnasium' or 'envpool'")
-
-
-def make_env(env_id):
-    """Makes an environment with flat observations.
-
-    Raises ValueError for an id that cannot be made and for spaces that this script does not serve.
-    """
-    try:
-        env = gym.make(env_id)
-    except Exception as error:  # environments raise what they like
-        close = [name for name in difflib.get_close_matches(env_id, gym.registry, n=4, cutoff=0.4) if name != env_id]
-        reason = str(error).partition("\n")[0]
-        known = f"registered ids close to it: {', '.join(close) or 'none'}"
-        raise ValueError(f"--env-id {env_id!r} cannot be made ({reason}); {known}") from None
-    space = env.action_space
-    if isinstance(space, (gym.spaces.Discrete, gym.spaces.MultiDiscrete)):
-        raise ValueError(
-            f"--env-id {env_id!r} has the action space {space}, expected a Box; use qmle_discrete.py for it"
-        )
-    if not isinstance(space, gym.spaces.Box) or not np.issubdtype(space.dtype, np.floating):
-        raise ValueError(f"--env-id {env_id!r} has the action space {space}, expected a Box of floats")
-    if not (np.abs([space.low, space.high]) < 1e6).all():  # dm_control's lqr says "unbounded" with +-1e10
-        raise ValueError(
-            f"--env-id {env_id!r} has the unbounded action space {space}, expected bounds below 1e6;"
-            " no script here serves it: give it bounds in make_env, with gymnasium.wrappers.TransformAction"
-        )
-    obs_space = env.observation_space
-    for part in obs_space.values() if isinstance(obs_space, gym.spaces.Dict) else [obs_space]:
-        image = part.dtype == np.uint8 or (part.shape or ())[2:] in ((1,), (3,), (4,))
-        flat = (gym.spaces.Box, gym.spaces.Discrete, gym.spaces.MultiDiscrete, gym.spaces.MultiBinary)  # or one-hot
-        if not isinstance(part, flat) or image:
-            raise ValueError(
-                f"--env-id {env_id!r} has {part} in its observation space, expected numbers or a flat Dict of numbers;"
-                " for images and nested observations write another observation stream (make_env, QNetwork)"
-            )
-    return gym.wrappers.FlattenObservation(env)
-
-
-def check_memory(args, obs_size, action_size, device):
-    """Raises ValueError where the memories and the search sets of all seeds would not fit into what is free."""
-    replay = args.buffer_size * (2 * obs_size + 2 * action_size + 5) * 4  # the fields of ReplayMemory, per seed
-    search = args.batch_size * (args.num_target_samples + 1) * 256 * 16  # about what one update holds, per seed
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
-    if args.num_seeds * (replay + search) > free:
-        raise ValueError(
-            f"--num-seeds is {args.num_seeds}: with --buffer-size {args.buffer_size} each needs {replay / 2**30:.2f}"
-            f" GiB of memory and {search / 2**30:.2f} GiB to search, and {device} has {free / 2**30:.2f} GiB free,"
-            f" expected at most {int(free / (replay + search))}"
-        )
-
-
-def describe_run(args, device):
-    """What config.json records: all flags, versions, the commit of the folder this script lies in, the device."""
-    names = ("torch", "gymnasium", "dm_control", "mujoco", "shimmy", "numpy")
-    script = pathlib.Path(__file__).resolve()
-    git = ["git", "-C", str(script.parent)]
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        if subprocess.run([*git, "status", "--porcelain", "--", script.name], capture_output=True, text=True).stdout:
-            commit += ", the script is not as committed there"
-    except (OSError, subprocess.CalledProcessError):
-        commit = None
-    return {
-        "command": sys.argv,
-        "args": dataclasses.asdict(args),
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
-        "commit": commit,
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
-    }
-
-
-def finite(name, value, global_step):
-    """value as float32, if it is finite there; otherwise ends the run with one line. Everything logged before stays."""
-    value = np.asarray(value, dtype=np.float32)  # of too large a number this makes infinity
-    if not np.isfinite(value).all():
-        sys.exit(f"error: {name} is not finite at step {global_step}: {value}; the logs up to here stay")
-    return value
-
-
-def finite_seeds(name, values, first_seed, global_step):
-    """values (S, ...) as float32, if they are finite; otherwise ends the run with one line that names the seed."""
-    values = np.asarray(values, dtype=np.float32)
-    if not np.isfinite(values).all():
-        k = int(np.argwhere(~np.isfinite(values))[0, 0])
-        finite(f"{name} of seed {first_seed + k}", values[k][~np.isfinite(values[k])][:1], global_step)
-    return values
+def parse_args(words):
+    """The flags in words; exits with one line where a number is out of its range."""
+    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0])
+    for flag in fields(Args):
+        for low, high in getattr(flag.type, "__metadata__", ()):
+            if not low <= getattr(args, flag.name) <= high:  # NaN fails too
+                name = f"--{flag.name.replace('_', '-')} is {getattr(args, flag.name)}"
+                sys.exit(f"error: {name}, expected a number from {low:g} to {high:g}")
+    if abs((total := args.uniform_ratio + args.delta_ratio + args.categorical_ratio) - 1) > 1e-6:
+        sys.exit(f"error: uniform, delta and categorical ratio sum to {total:g}, expected 1")
+    return args
 
 
 def to_env_action(action, space):
-    """Scales an action of shape (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
-    action = space.low + (action.reshape(space.shape).astype(np.float64) + 1) / 2 * (space.high - space.low)
-    return np.minimum(np.maximum(action, space.low), space.high).astype(space.dtype)
+    """Scales an action (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
+    action = (action.reshape(space.shape) + np.float64(1)) / 2 * (space.high - space.low)
+    action = np.clip(space.low + action, space.low, space.high)
+    return action.astype(space.dtype)
+
+
+class PlainEnv(gym.Wrapper):
+    def step(self, action):
+        """Takes an action (A,) in [-1, 1]; gives plain numbers, and a PhysicsError as an ending."""
+        try:
+            obs, *numbers, info = self.env.step(to_env_action(action, self.action_space))
+        except PhysicsError as error:  # the simulation has diverged
+            obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
+            numbers = 0, False, True  # no reward, truncated
+        reward, terminated, truncated = (np.asarray(x).item() for x in numbers)
+        return obs, float(reward), bool(terminated), bool(truncated), info
+
+
+def make_env(env_id):
+    """A PlainEnv with float32 observations (obs_size,) and info["episode"] when one ends."""
+    os.environ.setdefault("MUJOCO_GL", "disabled")  # read by the import
+    import shimmy  # noqa: F401, registers the dm_control environments
+
+    warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
+    try:
+        env = gym.make(env_id)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        sys.exit(f"error: --env-id {env_id} is not known: {error}")
+    space = env.action_space
+    if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
+        sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
+    env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
+    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
 
 
 class ResidualBlock(nn.Module):
-    """x + Linear(ReLU(Linear(x))), the width unchanged (B.1; the inside as in the released code)."""
-
     def __init__(self, width):
         super().__init__()
         self.linear1 = nn.Linear(width, width)
         self.linear2 = nn.Linear(width, width)
 
     def forward(self, x):
-        return x + self.linear2(F.relu(self.linear1(x)))
+        return x + self.linear2(F.relu(self.linear1(x)))  # B.1; the inside as in the authors' code
 
 
 class QNetwork(nn.Module):
-    """Action-in Q network and the two argmax predictors (B.1, Figure 4).
-
-    They are one module so that one optimizer and one target copy cover all of them, as in Algorithm 1.
-    """
+    """Action-in Q network and argmax predictors (B.1, Figure 4), with one optimizer for all."""
 
     def __init__(self, obs_size, action_size, num_bins):
         super().__init__()
-        self.obs_stream = nn.Sequential(nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU())
+        self.obs_stream = nn.Sequential(
+            nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU()
+        )
         self.action_stream = nn.Sequential(nn.Linear(action_size, 128), nn.LayerNorm(128), nn.ELU())
         self.joint_block = ResidualBlock(256)
         self.joint_norm = nn.Sequential(nn.LayerNorm(256), nn.ELU())
         self.joint_output = nn.Linear(256, 1)
-        self.delta_predictor = nn.Sequential(nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, action_size), nn.Tanh())
+        self.delta_predictor = nn.Sequential(
+            nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, action_size), nn.Tanh()
+        )
+        logits = nn.Unflatten(-1, (action_size, num_bins))
         self.categorical_predictor = nn.Sequential(
-            nn.Linear(128, 128),
-            nn.ReLU(),
-            nn.Linear(128, action_size * num_bins),
-            nn.Unflatten(-1, (action_size, num_bins)),  # logits, one softmax per action dimension
+            nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, action_size * num_bins), logits
         )
 
-    def q_values(self, features, actions, bfloat16=False):
-        """Q(s, a) of many actions per state: features (B, 128) of obs_stream, actions (B, N, A) -> (B, N).
-
-        With bfloat16 the matrix products compute in it, all but the last, which would round Q to two or three digits.
-        """
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
-            action_features = self.action_stream(actions)  # (B, N, 128)
-            # joint_block on concat(features, action_features). Its first layer is linear, so the half that reads the
-            # observation is computed once per state and added to all N action halves: half of its work is saved.
-            obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)  # (256, 128) each
-            obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
-            hidden = F.relu(obs_half.unsqueeze(1) + F.linear(action_features, action_weight))  # (B, N, 256)
-            joint = torch.cat([features.unsqueeze(1).expand_as(action_features), action_features], dim=-1)
-            joint = joint + self.joint_block.linear2(hidden)  # (B, N, 256)
-        # joint_output, written as a sum because no intermediate result has to be stored for it when it is compiled.
-        return (self.joint_norm(joint.float()) * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
+    def q_values(self, features, actions):
+        """Q(s, a) of N actions per state: features (B, 128), actions (B, N, A) -> (B, N)."""
+        action_features = self.action_stream(actions)  # (B, N, 128)
+        # joint_block on concat(features, action_features). Its first layer is linear: the half that
+        # reads the features is computed once per state and added to all N action halves.
+        obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)
+        obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+        hidden = obs_half.unsqueeze(1) + F.linear(action_features, action_weight)  # (B, N, 256)
+        features = features.unsqueeze(1).expand_as(action_features)
+        joint = torch.cat([features, action_features], dim=-1)  # (B, N, 256)
+        joint = self.joint_norm(joint + self.joint_block.linear2(F.relu(hidden)))
+        # joint_output as a sum: compiled, it need not store an intermediate result.
+        return (joint * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
 
 
-class ReplayMemory:
-    """Prioritized replay (Schaul et al. 2016) of S agents, as in qmle_continuous.py with a leading seed dimension.
+class ReplayMemory(nn.Module):
+    """Prioritized replay (Schaul et al. 2016) that keeps the best action at next_obs, a_max."""
 
-    Each seed draws from its own transitions by its own priorities. All store their transitions at the same time.
-    """
+    def __init__(self, args, obs_size, action_size, device, seeds=()):
+        super().__init__()
+        self.alpha, self.beta = args.priority_exponent, args.importance_exponent
+        # A transition is one row, so that storing or drawing it is one copy. The fields are views.
+        self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
+        rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
+        self.register_buffer("rows", rows)
+        self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
+        num_priorities = -(-args.buffer_size // 1000) * 1000  # whole blocks; 0: no row yet
+        self.register_buffer("priorities", torch.zeros(*seeds, num_priorities, device=device))
+        self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
+        self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
+        self.new_rows = []  # on the host, until store
 
-    def __init__(self, args, obs_size, action_size, device):
-        self.capacity = capacity = args.buffer_size
-        self.priority_exponent, self.importance_exponent = args.priority_exponent, args.importance_exponent
-        # A transition is one row: obs, next_obs, actions, a_max, rewards, terminated. The fields are views of rows.
-        self.sizes = (obs_size, obs_size, action_size, action_size, 1, 1)
-        self.rows = torch.zeros(args.num_seeds, capacity, sum(self.sizes), device=device)
-        self.obs, self.next_obs, self.actions, self.a_max, *scalars = self.rows.split(self.sizes, dim=2)
-        self.rewards, self.terminated = (field.squeeze(2) for field in scalars)
-        self.position = torch.zeros((), dtype=torch.int64, device=device)  # the row that is written next
-        # What has not been stored yet is on the host.
-        self.staged = np.zeros((args.num_seeds, args.train_frequency, sum(self.sizes)), dtype=np.float32)
-        self.num_staged = 0
-        self.arrived = torch.zeros(self.staged.shape, device=device)
-        self.store = fast(args, device, self._store)  # as a CUDA graph on CUDA
-        self.seeds = torch.arange(args.num_seeds, device=device).unsqueeze(1)  # (S, 1), picks each seed's own rows
+    def add(self, obs, action, reward, next_obs, terminated):
+        """Takes a transition, with a_max <- action."""
+        row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
+        self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
-        # Blocks are smaller than in the plain script, since each draw of each seed reads a whole one.
-        self.block_size = math.ceil(math.sqrt(capacity / args.batch_size))
-        num_blocks = -(-capacity // self.block_size)
-        # 0 where nothing is stored
-        self.priorities = torch.zeros(args.num_seeds, num_blocks, self.block_size, device=device)
-        self.block_sums = torch.zeros(args.num_seeds, num_blocks, dtype=torch.float64, device=device)
-        self.block_mins = torch.full((args.num_seeds, num_blocks), math.inf, device=device)
-        self.max_priority = torch.ones(args.num_seeds, 1, device=device)
-        self.last_draw = torch.zeros(args.num_seeds, capacity, dtype=torch.int64, device=device)  # scratch
-
-    def add(self, rows, obs, actions, rewards, next_obs, terminated):
-        """Takes a transition of each seed in the slice rows: arrays (R, obs_size), (R, A), (R,); a_max <- action.
-
-        The last seeds complete a step; every train_frequency steps are stored together, over the oldest rows.
-        """
-        fields = (obs, next_obs, actions, actions, rewards[:, None], terminated[:, None])
-        self.staged[rows, self.num_staged] = np.concatenate(fields, axis=1, dtype=np.float32)
-        if rows.stop < len(self.staged):
-            return
-        self.num_staged += 1
-        if self.num_staged == self.staged.shape[1]:
-            self.arrived.copy_(torch.from_numpy(self.staged))
-            self.store()
-            self.num_staged = 0
-
-    def _store(self):
-        indices = self.position + torch.arange(self.arrived.shape[1], device=self.rows.device)
-        indices = (indices % self.capacity).expand(len(self.rows), -1)  # (S, train_frequency), the same for all seeds
-        self.rows[self.seeds, indices] = self.arrived
-        self.priorities.flatten(1).scatter_(1, indices, self.max_priority.expand_as(indices))
-        self._sum_blocks(indices // self.block_size)
-        self.position.add_(self.arrived.shape[1]).remainder_(self.capacity)
-
-    def last_actions(self, seed, num):
-        """The actions (num, A) of a seed's last num transitions, by its place; fewer if it does not hold as many."""
-        first = max(self.num_staged - num, -self.capacity)  # in staged; below zero that far back in rows
-        indices = (self.position + torch.arange(min(first, 0), 0, device=self.rows.device)) % self.capacity
-        staged = np.split(self.staged[seed, max(first, 0) : self.num_staged], np.cumsum(self.sizes), axis=1)[2]
-        return np.concatenate([self.actions[seed, indices].cpu(), staged])
+    def store(self):
+        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
+        new_rows, self.new_rows = self.new_rows[-self.rows.shape[-2] :], []
+        if new_rows:
+            indices = (torch.arange(len(new_rows)) + self.num_stored) % self.rows.shape[-2]
+            indices = indices.to(self.rows.device)
+            new_rows = torch.from_numpy(np.stack(new_rows, axis=-2))
+            self.rows[..., indices, :] = new_rows.to(self.rows.device)
+            self.priorities[..., indices] = self.max_priority
+            self.num_stored += len(indices)
 
     def sample(self, batch_size):
-        """Draws rows with replacement: indices (S, B) and importance weights (S, B), at most 1 over a seed's memory."""
-        sums = self.block_sums.cumsum(1)  # (S, number of blocks)
-        # Draws just under the totals, so that rounding never reaches an empty row; the clamps are for NaN priorities,
-        # which the loop reports when it reads the losses.
-        u = torch.rand(len(sums), batch_size, dtype=torch.float64, device=sums.device)
-        mass = u * sums[:, -1:] * (1 - 1e-12)
-        block = torch.searchsorted(sums, mass, right=True).clamp(max=sums.shape[1] - 1)
-        within = self.priorities[self.seeds, block].cumsum(2, dtype=torch.float64)  # (S, B, block_size)
-        mass = mass - (sums.gather(1, block) - self.block_sums.gather(1, block))
-        mass = torch.minimum(mass, within[:, :, -1] * (1 - 1e-12))
-        offset = torch.searchsorted(within, mass.unsqueeze(2), right=True).squeeze(2)
-        indices = (block * self.block_size + offset).clamp(max=self.capacity - 1)
-        # (M * P(i))^-beta over its maximum, which belongs to the smallest priority; M and the total cancel.
-        smallest = self.block_mins.amin(1, keepdim=True)
-        weights = (self.priorities.flatten(1).gather(1, indices) / smallest) ** -self.importance_exponent
-        return indices, weights
+        """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
+        # A draw finds one of the blocks of 1000 rows by their sums, then a row in it.
+        blocks = self.priorities.unflatten(-1, (-1, 1000))
+        sums = blocks.sum(-1, dtype=torch.float64)
+        ends = sums.cumsum(-1)
+        u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
+        mass = u * ends[..., -1:] * (1 - 1e-12)  # never all of it
+        block = torch.searchsorted(ends, mass, right=True).clamp(max=ends.shape[-1] - 1)
+        mass = (mass - (ends - sums).gather(-1, block)).unsqueeze(-1)
+        within = torch.take_along_dim(blocks, block.unsqueeze(-1), dim=-2).double().cumsum(-1)
+        offset = torch.searchsorted(within, mass, right=True).squeeze(-1)
+        indices = (block * 1000 + offset).clamp(max=self.rows.shape[-2] - 1)
+        rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
+        # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
+        smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
+        return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
-        """Writes a_max (S, B, A) and the p_i that follow from the TD errors (S, B) into the rows (S, B)."""
-        # Of a row that was drawn twice the later draw counts, in whatever order a GPU writes.
-        order = torch.arange(indices.shape[1], device=indices.device).expand_as(indices)
-        last = self.last_draw.scatter_(1, indices, -1).scatter_reduce_(1, indices, order, "amax").gather(1, indices)
-        self.a_max[self.seeds, indices] = a_max[self.seeds, last]
-        priorities = (td_errors.gather(1, last).abs() + 1e-6) ** self.priority_exponent
-        torch.maximum(self.max_priority, priorities.amax(1, keepdim=True), out=self.max_priority)
-        self.priorities.flatten(1).scatter_(1, indices, priorities)
-        self._sum_blocks(indices // self.block_size)
-
-    def _sum_blocks(self, blocks):
-        rows = self.priorities[self.seeds, blocks]  # (S, number of blocks, block_size)
-        self.block_sums.scatter_(1, blocks, rows.sum(2, dtype=torch.float64))
-        self.block_mins.scatter_(1, blocks, torch.where(rows > 0, rows, math.inf).amin(2))
+        """Writes a_max (B, A) and p_i = (|TD error| + 1e-6)^alpha into the rows indices (B,)."""
+        self.a_max.scatter_(-2, indices.unsqueeze(-1).expand_as(a_max), a_max)
+        priorities = (td_errors.abs() + 1e-6) ** self.alpha
+        self.priorities.scatter_(-1, indices, priorities)
+        torch.maximum(self.max_priority, priorities.amax(-1, True), out=self.max_priority)
 
 
-@torch.compiler.assume_constant_result  # so that a compiler need not read it
 def split_budget(num_samples, ratios):
-    """Splits num_samples over ratios by largest remainder, ties to the earlier one: (2, (0.5, 0.5, 0)) -> (1, 1, 0).
-
-    Exact fractions of the decimals as written: with floats, 0.29 * 100 would count as 28.999999999999996.
-    """
-    ratios = [Fraction(str(ratio)) for ratio in ratios]
-    shares = [num_samples * ratio / sum(ratios) for ratio in ratios]
-    counts = [math.floor(share) for share in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
+    """Splits by largest remainder, ties to the earlier one: 2 over (0.5, 0.5, 0) is (1, 1, 0)."""
+    shares = [round(num_samples * ratio, 9) for ratio in ratios]  # 0.29 * 100 is 28.999999999999996
+    counts = [int(share) for share in shares]
+    by_remainder = sorted(range(len(ratios)), key=lambda i: counts[i] - shares[i])
     for i in by_remainder[: num_samples - sum(counts)]:
         counts[i] += 1
     return tuple(counts)
@@ -416,854 +261,500 @@ def nearest_bin(actions, num_bins):
 
 
 def bin_value(bins, num_bins):
-    """Coordinate of each grid point, K of them evenly spaced from -1 to 1: (...) in 0..K-1 -> (...) in [-1, 1]."""
+    """The K grid points, evenly spaced from -1 to 1: (...) in 0..K-1 -> (...) in [-1, 1]."""
     return bins * (2 / (num_bins - 1)) - 1
 
 
-def sample_uniform(batch_size, num_samples, action_size, device, num_bins=None):
-    """Uniform samples (B, N, A) of the action space, or of its grid of bins if num_bins is given."""
+def sample_uniform(size, num_bins=None, device=None):
+    """Uniform samples of the action space, or of its grid if num_bins is given."""
     if num_bins:
-        return bin_value(torch.randint(num_bins, (batch_size, num_samples, action_size), device=device), num_bins)
-    return torch.rand(batch_size, num_samples, action_size, device=device) * 2 - 1
+        return bin_value(torch.randint(num_bins, size, device=device), num_bins)
+    return torch.rand(size, device=device) * 2 - 1
 
 
-def sample_delta(mode, num_samples, noise_std):
-    """Samples of the delta predictor: its output mode (B, A) itself, then Gaussian perturbations of it: (B, N, A)."""
-    mode = mode.unsqueeze(1)  # (B, 1, A)
-    noise = torch.randn(mode.shape[0], max(num_samples - 1, 0), mode.shape[2], device=mode.device) * noise_std
-    return torch.cat([mode[:, :num_samples], (mode + noise).clamp(-1, 1)], dim=1)
-
-
-def sample_categorical(logits, num_samples):
-    """Independent draws per dimension of the categorical predictor, logits (B, A, K), by inverse c.d.f.: (B, N, A)."""
-    cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
-    u = torch.rand(logits.shape[0], num_samples, logits.shape[1], 1, device=logits.device)
-    return bin_value((u >= cdf).sum(-1), logits.shape[-1])
-
-
-def sample_actions(q_network, features, num_samples, args, on_grid=False):
-    """The search set without the stored action (Eq. 21): features (B, 128) -> (B, num_samples, A).
-
-    Ordered uniform, delta, categorical, as many of each as split_budget says. on_grid: every action is a grid point.
-    """
-    num_uniform, num_delta, num_categorical = split_budget(num_samples, sample_ratios(args))
+def sample_actions(q_network, features, num_samples, args):
+    """The search set without the stored action (Eq. 21): features (B, 128) -> (B, N, A)."""
+    ratios = args.uniform_ratio, args.delta_ratio, args.categorical_ratio
+    num_uniform, num_delta, num_categorical = split_budget(num_samples, ratios)
     logits = q_network.categorical_predictor(features)  # (B, A, K)
-    batch_size, action_size, num_bins = logits.shape
-    num_grid = num_uniform if on_grid else round(num_uniform * args.uniform_grid_fraction)
-    delta = sample_delta(q_network.delta_predictor(features), num_delta, args.delta_noise_std)
-    return torch.cat(
-        [
-            sample_uniform(batch_size, num_grid, action_size, features.device, num_bins),
-            sample_uniform(batch_size, num_uniform - num_grid, action_size, features.device),
-            bin_value(nearest_bin(delta, num_bins), num_bins) if on_grid else delta,
-            sample_categorical(logits, num_categorical),
-        ],
-        dim=1,
-    )
+    (batch_size, action_size, num_bins), device = logits.shape, logits.device
+    mode = q_network.delta_predictor(features).unsqueeze(1)  # (B, 1, A)
+    noise = torch.randn(batch_size, max(num_delta - 1, 0), action_size, device=device)
+    noisy = (mode + noise * args.delta_noise_std).clamp(-1, 1)
+    delta = torch.cat([mode[:, :num_delta], noisy], dim=1)  # the predictor's output comes first
+    if args.on_grid:
+        delta = bin_value(nearest_bin(delta, num_bins), num_bins)
+    num_grid = num_uniform if args.on_grid else round(num_uniform * args.uniform_grid_fraction)
+    grid = sample_uniform((batch_size, num_grid, action_size), num_bins, device)
+    uniform = sample_uniform((batch_size, num_uniform - num_grid, action_size), None, device)
+    cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
+    u = torch.rand(batch_size, num_categorical, action_size, 1, device=device)
+    categorical = bin_value((u >= cdf).sum(-1), num_bins)  # by inverse c.d.f., per dimension
+    return torch.cat([grid, uniform, delta, categorical], dim=1)
 
 
 def argmax_action(q_network, features, actions, bfloat16=False):
-    """The best action of a search set (Eq. 17), and its place in it.
-
-    features (B, 128), actions (B, N, A) -> a_max (B, A), index (B,).
-    """
-    # On a CPU some states at a time, so that what is computed for them stays in its cache (about 3200 actions).
-    on_cpu = features.device.type == "cpu"
-    num = max(3232 // actions.shape[1], len(features) // 16, 1) if on_cpu else len(features)
-    parts = zip(features.split(num), actions.split(num), strict=True)
-    index = torch.cat([q_network.q_values(*part, bfloat16) for part in parts]).argmax(1)
-    return actions[torch.arange(len(actions), device=actions.device), index], index
+    """The best action (B, A) of a search set (B, N, A) under Q (Eq. 17)."""
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
+        num = 3200 // actions.shape[1] + 1 if features.is_cpu else len(features)  # fits its cache
+        parts = zip(features.split(num), actions.split(num), strict=True)
+        index = torch.cat([q_network.q_values(*part) for part in parts]).argmax(1)
+    return actions[torch.arange(len(actions), device=actions.device), index]
 
 
 @torch.no_grad()
-def greedy_action(q_network, obs, args, on_grid=False):
+def greedy_action(q_network, args, obs):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
-    actions = sample_actions(q_network, features, args.num_greedy_samples, args, on_grid)
-    # For one state the casts cost a GPU more than they save.
-    bfloat16 = args.mixed_precision and obs.device.type == "cpu"
-    return argmax_action(q_network, features, actions, bfloat16)[0].squeeze(0)
+    actions = sample_actions(q_network, features, args.num_greedy_samples, args)
+    return argmax_action(q_network, features, actions, args.bfloat16).squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
-    """r + gamma_{t+1} max_a Q(s', a), all (B,): gamma_{t+1} is 0 on termination, so truncated episodes bootstrap."""
+    """r + gamma max_a Q(s', a), all (B,): it ends with termination, not with truncation."""
     return rewards + gamma * (1 - terminated) * next_values
 
 
-def q_loss(weights, td_errors):
-    """Squared TD error under the importance weights of the replay memory. Both (B,) -> ()."""
-    return (weights * td_errors**2).mean()
-
-
 def argmax_predictor_loss(mode, logits, a_max):
-    """Negative log-likelihoods of a_max (B, A) under both predictors, averaged over batch and dimensions (Eq. 11).
-
-    Delta: a Gaussian of fixed variance around mode (B, A), so the mean squared error. Categorical: cross-entropy of
-    logits (B, A, K) against the bin nearest to a_max. Returns the two losses, ().
-    """
-    categorical_loss = F.cross_entropy(logits.flatten(0, 1), nearest_bin(a_max, logits.shape[-1]).flatten())
-    return F.mse_loss(mode, a_max), categorical_loss
+    """Mean -log likelihoods of a_max (B, A): Gaussian at mode (B, A), logits (B, A, K) (Eq. 11)."""
+    bins = nearest_bin(a_max, logits.shape[-1])
+    return F.mse_loss(mode, a_max), F.cross_entropy(logits.flatten(0, 1), bins.flatten())
 
 
-def training_loss(q_network, target_network, batch, weights, args, on_grid=False):
-    """The loss of Algorithm 1 on a batch of rows of the replay memory and their importance weights (B,).
+def training_loss(q_network, target_network, args, batch, weights):
+    """The loss of Algorithm 1 on rows of the memory (B, ...) with importance weights (B,).
 
-    Returns the loss (), what the memory is to remember, a_max (B, A) and TD errors (B,), and metrics, () each.
+    Returns it, a_max (B, A) and TD errors (B,) for the memory to remember, and metrics.
     """
     obs, next_obs, actions, stored, rewards, terminated = batch
-
-    # Search set at s' from the *target* predictors, judged by the *target* Q. The two values that count, of the action
-    # found and of the stored one, are computed again without bfloat16: its rounding must not replace a better action.
     with torch.no_grad():
+        # The best action at s' that the *target* networks find, against the one stored: in float32,
+        # since rounding must not replace a better action.
         features = target_network.obs_stream(next_obs)
-        searched = sample_actions(target_network, features, args.num_target_samples, args, on_grid)
-        if args.stored_action:
-            searched = torch.cat([searched, stored.unsqueeze(1)], dim=1)  # (B, N+1, A)
-        found, best = argmax_action(target_network, features, searched, args.mixed_precision)
-        next_q = target_network.q_values(features, torch.stack([found, stored], dim=1))  # (B, 2)
-        keep = (next_q[:, 1] > next_q[:, 0]) & args.stored_action  # (B,)
-        a_max = torch.where(keep.unsqueeze(1), stored, found)
-        next_values = torch.where(keep, next_q[:, 1], next_q[:, 0])
+        samples = sample_actions(target_network, features, args.num_target_samples, args)
+        sampled = argmax_action(target_network, features, samples, args.bfloat16)
+        next_q = target_network.q_values(features, torch.stack([sampled, stored], dim=1))  # (B, 2)
+        stored_wins = (next_q[:, 1] > next_q[:, 0]) & args.stored_action  # (B,)
+        a_max = torch.where(stored_wins.unsqueeze(1), stored, sampled)
+        next_values = torch.where(stored_wins, next_q[:, 1], next_q[:, 0])
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
-        # No gradient reaches the observation stream from the predictors' losses (Figure 4, dashed lines).
+        # The predictors' losses do not reach the observation stream (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)
-
     q = q_network.q_values(q_network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
     td_errors = target - q
-    td_loss = q_loss(weights, td_errors)
-    delta_loss, categorical_loss = argmax_predictor_loss(
-        q_network.delta_predictor(next_features),
-        q_network.categorical_predictor(next_features),
-        stored if args.predictor_target == "stored" else a_max,
-    )
-    metrics = {
-        "losses/td_loss": td_loss.detach(),
-        "losses/delta_loss": delta_loss.detach(),
-        "losses/categorical_loss": categorical_loss.detach(),
-        "losses/q_values": q.detach().mean(),
-        "argmax/refresh_gain": (next_values - next_q[:, 1]).mean(),
-    }
-    # Which part of the search set the best action came from: the parts lie one after the other along N.
-    best = best.masked_fill(keep, searched.shape[1] - 1)
-    num_uniform, num_delta, _ = split_budget(args.num_target_samples, sample_ratios(args))
-    part = (best >= num_uniform).int() + (best >= num_uniform + num_delta) + (best >= args.num_target_samples)
-    for i, name in enumerate(("uniform", "delta", "categorical", "stored")):
-        metrics[f"argmax/share_{name}"] = (part == i).float().mean()
+    td_loss = (weights * td_errors**2).mean()
+    mode = q_network.delta_predictor(next_features)
+    logits = q_network.categorical_predictor(next_features)
+    learnt = stored if args.predictor_target == "stored" else a_max
+    delta_loss, categorical_loss = argmax_predictor_loss(mode, logits, learnt)
+    metrics = {"losses/td_loss": td_loss, "losses/delta_loss": delta_loss, "losses/q_values": q}
+    metrics |= {"losses/categorical_loss": categorical_loss, "argmax/share_stored": stored_wins}
+    metrics = {name: value.detach().float().mean() for name, value in metrics.items()}
     return td_loss + delta_loss + categorical_loss, a_max, td_errors.detach(), metrics
 
 
-class Call(nn.Module):
-    """function(*networks, *inputs) as a module, in the form in which torch.func can exchange the parameters."""
-
-    def __init__(self, function, networks):
-        super().__init__()
-        self.function, self.networks = function, nn.ModuleList(networks)
-
-    def forward(self, *inputs):
-        return self.function(*self.networks, *inputs)
+class OneSeed(nn.ModuleList):
+    def forward(self, function, *inputs):
+        return function(*self, *inputs)  # of networks in which torch.func exchanges the weights
 
 
-def for_all_seeds(function, *networks):
-    """function(*networks, *inputs), made for one seed, as a function of all seeds.
+def over_seeds(function, args, *networks):
+    """function(*networks, args, *inputs) for all seeds, given the weights (S, ...) of each."""
+    module = OneSeed(networks)
 
-    That takes a list with the parameters of each network, as dicts of tensors (S, ...), and inputs with a leading S; so
-    are its outputs. The networks serve as templates; their own weights play no part.
-    """
-    call = Call(function, networks)
-
-    def for_one_seed(parameters, *inputs):
-        named = {f"networks.{i}.{name}": value for i, p in enumerate(parameters) for name, value in p.items()}
-        return torch.func.functional_call(call, named, inputs)
+    def for_one_seed(weights, *inputs):
+        weights = {f"{i}.{name}": x for i, own in enumerate(weights) for name, x in own.items()}
+        return torch.func.functional_call(module, weights, (function, args, *inputs))
 
     return torch.vmap(for_one_seed, randomness="different")
 
 
-def train_step(parameters, optimizer, memory, training_losses, args):
-    """One update of Algorithm 1 for each seed. parameters: those of the Q networks and those of the target networks.
-
-    Returns metrics (S,) as tensors on the device, so that the host need not wait for them.
-    """
-    indices, weights = memory.sample(args.batch_size)  # (S, B) each
-    batch = memory.rows[memory.seeds, indices].split(memory.sizes, dim=2)
-    loss, a_max, td_errors, metrics = training_losses(parameters, batch, weights)
+def train_step(training_losses, online, target, optimizer, memory, args):
+    """One update of Algorithm 1 for each seed. Returns metrics (S,) on the device."""
+    indices, rows, weights = memory.sample(args.batch_size)
+    batch = rows.split(memory.sizes, dim=-1)
+    loss, *found, metrics = training_losses([online, target], batch, weights)
     optimizer.zero_grad()
-    loss.sum().backward()  # the gradient of a seed's parameters is that of its own loss
+    loss.sum().backward()  # to the weights of a seed this is the gradient of its own loss
     optimizer.step()
-    memory.remember(indices, a_max, td_errors)  # the best actions found are written back
+    memory.remember(indices, *found)  # the best action is written back
     return metrics
 
 
-@contextlib.contextmanager
-def uninterrupted():
-    """Keeps signals from processes that start meanwhile: a compiler that Ctrl-C ends would end the run as well."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # what this thread starts inherits it
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def set_up_torch(args, device):
-    """Seed, determinism, precision and, on a CPU, the allocator of this process.
-
-    --compile is switched off, with one line, where it does not work, --mixed-precision where it would not be faster.
-    """
-    if args.compile:
-        try:
-            with uninterrupted():
-                torch.compile(nn.Linear(8, 8).to(device))(torch.ones(8, 8, device=device)).sum().backward()
-        except Exception as error:  # no C++ compiler, no Triton, or one of their many errors
-            args.compile = False
-            reason = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-            print(f"--compile does not work here, going on without it ({reason})", file=sys.stderr)
-    if device.type == "cuda":
-        has_bfloat16 = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        has_bfloat16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        if platform.libc_ver()[0] == "glibc":  # keep freed memory, since to get it anew from the system takes long
-            for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
-                ctypes.CDLL(None).mallopt(parameter, 2**30)
-    args.mixed_precision = args.mixed_precision and args.compile and has_bfloat16
-    torch.set_float32_matmul_precision("high" if args.mixed_precision and device.type == "cuda" else "highest")
-    torch.use_deterministic_algorithms(args.torch_deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads memory before writing it
-    torch.manual_seed(args.seed)
-
-
-def compiled(function):
-    """function through torch.compile, for fixed shapes, with the random numbers that it draws without it."""
-    return torch.compile(function, dynamic=False, options={"fallback_random": True})
-
-
 class CudaGraph:
-    """Calls function() as usual three times, then records its CUDA kernels and from then on replays the recording.
-
-    That takes the host out of the way: launching hundreds of small kernels costs it more time than they take to run.
-    The recording reads and writes the same tensors each time, so inputs are written in place before a call, and outputs
-    hold until the next one. Random numbers go on as without it.
-    """
+    """function, whose kernels are recorded and replayed: to launch them one by one takes longer."""
 
     def __init__(self, function):
-        self.function, self.num_warmups, self.graph = function, 0, None
-        self.stream = torch.cuda.Stream()
+        self.function, self.num_calls = function, 0
 
-    def __call__(self):
-        if self.graph is None and self.num_warmups < 3:
-            self.num_warmups += 1
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                outputs = self.function()
-            torch.cuda.current_stream().wait_stream(self.stream)
-            return outputs
-        if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):  # recorded, not run
-                self.outputs = self.function()
+    def __call__(self, *inputs):
+        self.num_calls += 1
+        if self.num_calls < 4:  # the first ones allocate, which a recording must not
+            return self.function(*inputs)
+        if self.num_calls == 4:
+            self.inputs, self.graph = [x.clone() for x in inputs], torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.outputs = self.function(*self.inputs)  # they hold until the next call
+        for own, value in zip(self.inputs, inputs, strict=True):
+            own.copy_(value)
         self.graph.replay()
         return self.outputs
 
 
-def fast(args, device, function, *inputs):
-    """function(*inputs) as a call without arguments: through a CUDA graph where it computes on CUDA."""
-    call = uninterrupted()(functools.partial(function, *inputs))  # a call may compile
-    return CudaGraph(call) if args.cudagraphs and device.type == "cuda" else call
-
-
-def on_host(function, parameters, input_sizes, output_size, args):
-    """function(parameters, *inputs) for R seeds, whose parameters (R, ...) are given, as a function on NumPy arrays.
-
-    It takes arrays (R, size), one per input size, starts the computation and returns a function that waits for its
-    result (R, output_size): meanwhile the host can do something else.
-    """
-    first = next(iter(parameters.values()))
-    device, pinned = first.device, first.device.type == "cuda"
-    *inputs, output = (torch.zeros(len(first), n, pin_memory=pinned) for n in (*input_sizes, output_size))
-
-    @torch.no_grad()
-    def compute():
-        on_device = [x.to(device, non_blocking=True) for x in inputs]
-        output.copy_(function([parameters], *on_device), non_blocking=True)
-
-    compute_fast = fast(args, device, compute)
-
-    def wait():
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return output.numpy().copy()
-
-    def start(*arrays):
-        for x, array in zip(inputs, arrays, strict=True):
-            x.numpy()[:] = array
-        compute_fast()
-        return wait
-
-    return start
-
-
-# What an interrupted run needs to go on, up to evaluate(). These flags may differ then:
-MAY_CHANGE = ["total_timesteps", "checkpoint_frequency", "resume", "eval_frequency", "eval_episodes", "capture_video",
-              "save_model", "track", "wandb_project_name", "wandb_entity"]  # fmt: skip
-CHECKPOINT_FORMAT = 3  # to be raised whenever a checkpoint holds something else
-
-
 def episode_seed(seed, episode):
-    """The seed that an episode of a run is reset with: with it and its actions it can be played again."""
+    """Each episode has a seed of its own, so that --resume can play it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
 
 
-def write_checkpoint(path, state):
-    """torch.save in such a way that path is whole at any instant: the old file until the new one is complete."""
-    temporary = path.with_name("checkpoint.tmp")
+def check_finite(step, seeds, **values):
+    """Exits with one line where a value (S, ...) is not finite as float32; the logs stay."""
+    for name, value in values.items():
+        for k, *_ in np.argwhere(~(np.abs(value) < 3e38)):
+            name = f"{name} of seed {seeds[k]}"
+            sys.exit(f"error: not finite at step {step}: {name}: {value[k]}; the logs stay")
+
+
+def describe_env(env_id, connection):
+    """Sends the sizes of observations and actions and the time limit, or why it is refused."""
     try:
-        with open(temporary, "wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save raises a RuntimeError after the OSError
-        sys.exit(f"error: {path} cannot be written ({error.__context__ or error}); the one before stays")
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def report_error(kind, error, trace):
-    """Says in one line what a full disk, or another error of the file system, has ended."""
-    if issubclass(kind, OSError):
-        print(f"error: {error}; the logs and the checkpoint up to here stay", file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-def read_checkpoint(run_dir):
-    """The checkpoint in a run directory and the flags to go on with. Executes no code from the file.
-
-    Raises ValueError for a file that is damaged or of another script, and for a flag that may not change.
-    """
-    path = pathlib.Path(run_dir) / "checkpoint.pt"
-    if not path.exists():
-        written = "--checkpoint-frequency or a signal writes one, of many seeds into the directory of the first"
-        raise ValueError(f"--resume {run_dir!r}: there is no {path}; {written}")
-    try:
-        damaged = zipfile.ZipFile(path).testzip()  # compares the checksum of every part
-        state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        origin = f"{state['script']}.py, format {state['format']}"
-        if damaged or origin != f"{pathlib.Path(__file__).stem}.py, format {CHECKPOINT_FORMAT}":
-            raise ValueError(f"{damaged} is damaged" if damaged else f"it is of {origin}")
-        before, loop = Args(**state["args"]), json.loads(state["loop"])
-    except Exception as error:  # a missing or cut file, no checkpoint at all, unknown flags: one line for each
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise ValueError(f"--resume {run_dir!r}: {path} is not a checkpoint of this script ({reason})") from None
-    args = tyro.cli(Args, default=before)
-    for name, old in dataclasses.asdict(before).items():
-        if getattr(args, name) != old and name not in MAY_CHANGE:
-            flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} is {getattr(args, name)}, expected {old}, since --resume cannot change it")
-    if args.total_timesteps < loop["global_step"]:
-        expected = f"at least {loop['global_step']}, the step of {path}"
-        raise ValueError(f"--total-timesteps is {args.total_timesteps}, expected {expected}")
-    for name, size in loop["logs"].items():  # of many seeds in other directories too
-        if not (path.parent / name).exists() or (path.parent / name).stat().st_size < size:
-            raise ValueError(f"--resume {run_dir!r}: {path.parent / name} lacks what was logged before the checkpoint")
-    return state, args
-
-
-def groups_of(args):
-    """The seeds in groups, slices: while the environments of one take a step, this process sees to the others."""
-    size = math.ceil(args.num_seeds / args.num_groups)
-    return [slice(start, min(start + size, args.num_seeds)) for start in range(0, args.num_seeds, size)]
+        env = make_env(env_id)
+    except SystemExit as refusal:
+        return connection.send(refusal.code)
+    sizes = env.observation_space.shape[0], int(np.prod(env.action_space.shape))
+    connection.send((sizes, env.spec.max_episode_steps))
 
 
 def wait_until(ready, check):
-    """Polls until ready() is true; in long waits check() as well.
-
-    For 5 ms, in which a step or an update is over, it does no more than offer its core to others; then it sleeps.
-    """
+    """Polls: for 5 ms, time of a step, it only offers its core to others; then it sleeps."""
     start = time.perf_counter()
     while not ready():
-        waited = time.perf_counter() - start
-        if waited < 0.005:
+        if (waited := time.perf_counter() - start) < 0.005:
             os.sched_yield()
-            continue
-        if waited > 0.5:
+        else:
             check()
-        time.sleep(min(waited / 20, 0.02))
+            time.sleep(min(waited / 20, 0.02))
 
 
-STEP, REST = -1, -2  # what a worker may be told to do with an environment, instead of the number of an episode to start
-
-
-def run_worker(args, number, members, arrays, parent):
-    """A worker process: steps its environments, those of the seeds number members. The groups take turns."""
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(name, signal.SIG_IGN)  # signals are for the parent; when that is gone, a worker ends
-    np.seterr(over="ignore")  # the parent checks what arrives
-
-    def check_parent():
-        if os.getppid() != parent:
-            os._exit(0)
-
-    envs, groups = [make_env(args.env_id) for _ in members], groups_of(args)
-    episodes, turn = {}, 0
+def run_worker(args, seeds, replays, limit, rows, order, done, parent):
+    """A process that plays the environments of some seeds: a turn of each whenever order grows."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # they are for the parent, with which a worker ends
+    envs = []
     while True:
-        turn += 1
-        wait_until(lambda: arrays["turn"][0] >= turn, check_parent)  # noqa: B023
-        rows = groups[(turn - 1) % len(groups)]
-        for env, k in zip(envs, members, strict=True):
-            if not rows.start <= k < rows.stop or arrays["order"][k] == REST:
-                continue
-            if arrays["order"][k] == STEP:
-                action = to_env_action(arrays["actions"][k], env.action_space)
-                obs, arrays["rewards"][k], arrays["terminated"][k], truncated, _ = env.step(action)
-                arrays["next_obs"][k] = arrays["obs"][k] = obs
-                arrays["ended"][k] = arrays["terminated"][k] or truncated
-                if not arrays["ended"][k]:
-                    continue
-                episodes[k] += 1
+        wait_until(lambda: order[0] > done[0], lambda: os.getppid() == parent or os._exit(1))
+        envs = envs or [make_env(args.env_id) for _ in seeds]
+        for env, seed, (actions, goal), row in zip(envs, seeds, replays, rows, strict=True):
+            if row["plays"]:
+                obs, row["reward"], row["terminated"], truncated, info = env.step(row["action"])
+                row["next_obs"], row["error"] = obs, str(info.get("physics_error", ""))
+                row["ended"] = row["terminated"] or truncated or env.episode_lengths == limit
             else:
-                episodes[k] = arrays["order"][k]
-            arrays["obs"][k] = env.reset(seed=episode_seed(arrays["seeds"][k], episodes[k]))[0]
-        arrays["done"][number] = turn
+                obs, _ = env.reset(seed=episode_seed(seed, row["episode"]))
+                for action in actions:  # of a run that goes on: they lead to where it was
+                    obs, *_ = env.step(action)
+                row["plays"], row["ended"] = True, goal is not None and (obs != goal).any()
+            row["length"], row["return"] = env.episode_lengths, env.episode_returns
+            if row["ended"]:
+                row["episode"] += 1
+                obs, _ = env.reset(seed=episode_seed(seed, row["episode"]))
+            row["obs"] = obs
+        done[0] += 1
 
 
-class GymnasiumEnvs:
-    """One environment per seed, in worker processes that share arrays with this one.
+class Envs:
+    """An environment per seed, in worker processes that share the array rows with this one.
 
-    start(group, actions) lets the environments of a group take a step with actions (R, A), wait(group) waits for it;
-    the groups take turns. Then, and after reset, obs (S, obs_size) is what to act on next; next_obs, rewards,
-    terminated and ended (S, ...) tell of the step, next_obs before an environment that ended was reset.
+    After start(actions) and wait() it tells of that step: next_obs is where the step has led to,
+    obs where to act next, in a new episode if one has ended. A row that does not play is started.
     """
 
-    def __init__(self, args, obs_size, action_size):
-        self.groups = groups_of(args)
-        num_cores = max(len(os.sched_getaffinity(0)) - (len(self.groups) > 1), 1)  # this process works meanwhile
-        num_rounds = math.ceil(args.num_seeds / num_cores)  # environments that the busiest worker has
-        num_workers = min(args.num_workers or math.ceil(args.num_seeds / num_rounds), args.num_seeds)
-        shapes = dict(
-            obs=(args.num_seeds, obs_size), next_obs=(args.num_seeds, obs_size), actions=(args.num_seeds, action_size),
-            rewards=(args.num_seeds,), terminated=(args.num_seeds,), ended=(args.num_seeds,), seeds=(args.num_seeds,),
-            order=(args.num_seeds,), turn=(1,), done=(num_workers,),
-        )  # fmt: skip
-        arrays = {}
-        for name, shape in shapes.items():
-            code = "q" if name in ("seeds", "order", "turn", "done") else "f"
-            memory = multiprocessing.RawArray(code, math.prod(shape))
-            arrays[name] = np.frombuffer(memory, np.int64 if code == "q" else np.float32).reshape(shape)
-        self.arrays, self.first_seed = arrays, args.seed
-        self.turn, self.last_turn = 0, [0] * len(self.groups)
-        self.obs, self.next_obs, self.rewards = arrays["obs"], arrays["next_obs"], arrays["rewards"]
-        self.terminated, self.ended = arrays["terminated"], arrays["ended"]
-        self.members = [range(args.num_seeds)[i::num_workers] for i in range(num_workers)]
-        context = multiprocessing.get_context("fork")  # before this process uses CUDA; the workers use none
-        self.workers = [
-            context.Process(target=run_worker, args=(args, i, members, arrays, os.getpid()))
-            for i, members in enumerate(self.members)
-        ]
-        for worker in self.workers:
-            worker.start()
-        atexit.register(self.close)
+    def __init__(self, args, sizes, seeds, replays=None, limit=None):
+        fields = [("obs", "f4", sizes[0]), ("next_obs", "f4", sizes[0]), ("action", "f4", sizes[1])]
+        fields += [("reward", "f8"), ("return", "f8"), ("length", "i8"), ("episode", "i8")]
+        fields += [("terminated", "?"), ("ended", "?"), ("plays", "?"), ("error", "U99")]
+        row = np.dtype(fields, align=True)
+        num = min(args.num_workers or len(os.sched_getaffinity(0)), len(seeds))
+        self.rows = np.ndarray(len(seeds), row, mmap.mmap(-1, len(seeds) * row.itemsize))
+        self.turns = np.ndarray(1 + num, np.int64, mmap.mmap(-1, 8 + 8 * num))  # ordered, then done
+        self.seeds, self.limit, self.workers = seeds, limit, []
+        replays = replays or [((), None)] * len(seeds)
+        for i in range(num):  # forked, while this process has no threads and no CUDA yet
+            own = args, seeds[i::num], replays[i::num], limit, self.rows[i::num]
+            own += self.turns[:1], self.turns[i + 1 : i + 2], os.getpid()
+            self.workers.append(multiprocessing.Process(target=run_worker, args=own))
+            self.workers[i].start()
+            atexit.register(self.workers[i].kill)
 
-    def start(self, group, actions=0.0):
-        self.arrays["actions"][self.groups[group]] = actions
-        self.turn += 1
-        self.last_turn[group] = self.turn
-        self.arrays["turn"][0] = self.turn
+    def start(self, actions=0.0):
+        self.rows["action"] = actions
+        self.turns[0] += 1
 
-    def wait(self, group):
-        wait_until(lambda: self.arrays["done"].min() >= self.last_turn[group], self._check_workers)
+    def wait(self):
+        wait_until(lambda: self.turns[1:].min() == self.turns[0], self.check_workers)
 
-    def _check_workers(self):
-        for worker, members in zip(self.workers, self.members, strict=True):
-            if not worker.is_alive():
-                which = ", ".join(str(self.first_seed + k) for k in members)
-                sys.exit(f"error: the worker process of seed {which} ended with {worker.exitcode}; the logs stay")
-
-    def reset(self, seeds, episodes):
-        """Starts an episode of each environment, given by its seed and its number; REST leaves one as it is."""
-        self.arrays["seeds"][:], self.arrays["order"][:] = seeds, episodes
-        for group in range(len(self.groups)):
-            self.start(group)
-        self.wait(group)
-        self.arrays["order"][:] = STEP
-
-    def replay(self, actions):
-        """Steps each environment with all of its own actions (L, A), another number for each.
-
-        Returns whether an episode has ended on the way, (S,): then it is another one.
-        """
-        most = max(map(len, actions))
-        padded = np.stack([np.pad(own, ((0, most - len(own)), (0, 0))) for own in actions])  # (S, most, A)
-        over, self.ended[:] = np.zeros(len(actions), bool), 0
-        for i in range(most):
-            for group, rows in enumerate(self.groups):
-                self.arrays["order"][rows] = [STEP if i < len(own) else REST for own in actions[rows]]
-                self.start(group, padded[rows, i])
-                self.wait(group)
-            over |= self.ended > 0
-        self.arrays["order"][:] = STEP
-        return over
-
-    def close(self):
-        for worker in self.workers:
-            worker.kill()
-            worker.join()
+    def check_workers(self):
+        for i, worker in enumerate(self.workers):
+            if worker.exitcode is not None:
+                seeds = ", ".join(map(str, self.seeds[i :: len(self.workers)]))
+                sys.exit(f"error: the worker of seed {seeds} ended ({worker.exitcode}); logs stay")
 
 
-class EnvPoolEnvs:
-    """The same with EnvPool's DM Control suite, in threads of this process. Its MuJoCo is not that of dm_control.
-
-    Raises ImportError without an EnvPool that this knows, ValueError for an environment that it does not have.
-    """
-
-    def __init__(self, args, obs_size, action_size):
-        import envpool
-
-        words = re.split("[-_]", args.env_id.removeprefix("dm_control/").removesuffix("-v0"))
-        self.name = "".join(word[:1].upper() + word[1:] for word in words) + "-v1"  # walker-walk is WalkerWalk-v1
-        if not args.env_id.startswith("dm_control/") or self.name not in envpool.list_all_envs():
-            raise ValueError(f"--env-id is {args.env_id!r}, expected a dm_control/ id that EnvPool has ({self.name})")
-        self.pools, self.numbers, self.make, self.groups = [], [], envpool.make, groups_of(args)
-        self.num_workers, env, pool = args.num_workers, make_env(args.env_id), envpool.make_gymnasium(self.name)
-        self.keys = getattr(pool, "_state_keys", ())
-        self.obs_keys = [f"obs:{key}" for key in env.env.observation_space]  # EnvPool has more of them in some tasks
-        known = getattr(pool, "_action_keys", None) == ["env_id", "players.env_id", "action"]
-        if not known or not {"_send", "_recv", "_reset"} <= set(dir(pool)) or not set(self.obs_keys) <= set(self.keys):
-            version = metadata.version("envpool")
-            raise ImportError(f"envpool {version} works otherwise inside, expected 1.2.5 or, on Python 3.12, 1.2.7")
-        self.spaces = [gym.vector.utils.batch_space(env.action_space, rows.stop - rows.start) for rows in self.groups]
-        self.obs, self.next_obs = np.zeros((2, args.num_seeds, obs_size), np.float32)
-        self.rewards, self.ended, self.terminated = np.zeros(
-            (3, args.num_seeds), np.float32
-        )  # the suite only truncates
-
-    def _receive(self, group):
-        """What a pool sends: observations (R, obs_size), rewards and whether an episode is over (R,).
-
-        EnvPool's methods without an underscore do the same, with names and infos that take most of their time.
-        """
-        found = dict(zip(self.keys, self.pools[group]._recv(), strict=True))
-        parts = [found[key].reshape(len(found[key]), -1) for key in self.obs_keys]
-        return np.concatenate(parts, axis=1), found["reward"], found["trunc"]
-
-    def reset(self, seeds, episodes):
-        """Starts new episodes in new pools, whose seeds follow from the seeds and the numbers of the episodes."""
-        self.close()
-        seeds = np.array([episode_seed(seed, episode) for seed, episode in np.broadcast(seeds, episodes)])
-        num_threads = self.num_workers or max(len(os.sched_getaffinity(0)) - 1, 1)  # one is for this process
-        for rows in self.groups:
-            own = [int(seed) for seed in seeds[rows]]
-            flags = dict(num_envs=len(own), seed=own, num_threads=min(num_threads, len(own)))
-            self.pools.append(self.make(self.name, env_type="gymnasium", **flags))
-            self.numbers.append(np.arange(len(own), dtype=np.int32))
-            self.pools[-1]._reset(self.numbers[-1])
-            self.obs[rows] = self._receive(len(self.pools) - 1)[0]
-
-    def start(self, group, actions):
-        numbers = self.numbers[group]  # of the environments, and of the players
-        self.pools[group]._send([numbers, numbers, to_env_action(actions, self.spaces[group])])
-
-    def wait(self, group):
-        rows = self.groups[group]
-        self.next_obs[rows], self.rewards[rows], self.ended[rows] = self._receive(group)
-        self.obs[rows] = self.next_obs[rows]
-        ended = self.numbers[group][self.ended[rows] > 0]
-        if len(ended):
-            self.pools[group]._reset(ended)
-            self.obs[rows][ended] = self._receive(group)[0]
-
-    def replay(self, actions):
-        """None can be played again, since seeds belong to pools: all are others."""
-        return np.ones(len(actions), bool)
-
-    def close(self):
-        for pool in self.pools:
-            pool.close()
-        self.pools, self.numbers = [], []
+def evaluate(policy, envs, args, stop):
+    """Returns (S, episodes) of greedy episodes, from the same states each time; None if stopped."""
+    returns, rows = [[] for _ in envs.seeds], envs.rows
+    rows["episode"], rows["plays"] = 0, False
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
+        torch.manual_seed(args.seed + 10**6)
+        envs.start()
+        envs.wait()
+        for step in tqdm(itertools.count(1), "evaluation", leave=False):
+            envs.start(policy(rows["obs"]))
+            envs.wait()
+            check_finite(step, envs.seeds, observation=rows["next_obs"], reward=rows["reward"])
+            for k in np.flatnonzero(rows["ended"]):
+                returns[k].append(rows["return"][k])
+            if (rows["length"] == envs.limit).any():
+                tqdm.write(f"episodes are cut off after {envs.limit} steps", file=sys.stderr)
+            if stop:
+                return None
+            if min(map(len, returns)) >= args.eval_episodes:  # the quicker seeds have played more
+                return [own[: args.eval_episodes] for own in returns]
 
 
-def evaluate(envs, policies, args, seeds, device):
-    """Undiscounted returns (S, args.eval_episodes) of greedy episodes: own environments, an own random stream.
-
-    The same seeds give the same initial states at every evaluation.
-    """
-    returns = [[0.0] for _ in seeds]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seeds[0])
-        envs.reset(seeds, 0)
-        while min(map(len, returns)) <= args.eval_episodes:
-            for group, rows in enumerate(envs.groups):
-                envs.start(group, policies[group](envs.obs[rows])())
-            for group in range(len(envs.groups)):
-                envs.wait(group)
-            for k, reward in enumerate(envs.rewards):
-                returns[k][-1] += float(reward)
-                if envs.ended[k]:
-                    returns[k].append(0.0)
-    return [episodes[: args.eval_episodes] for episodes in returns]
+def save(state, path):
+    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    with open(f"{path}.tmp", "wb") as file:
+        torch.save(state, file)
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
 
 
 if __name__ == "__main__":
-    args = tyro.cli(Args)
-    device = torch.device("cuda" if args.cuda and torch.cuda.is_available() else "cpu")
-    try:
-        checkpoint, args = read_checkpoint(args.resume) if args.resume is not None else ({}, args)
-        check_args(args)
-        args.num_groups = args.num_groups or (2 if len(os.sched_getaffinity(0)) > 1 else 1)  # a checkpoint keeps it
-        env = make_env(args.env_id)
-        obs_size, action_size = math.prod(env.observation_space.shape), math.prod(env.action_space.shape)
-        env.close()
-        make_envs = EnvPoolEnvs if args.env_backend == "envpool" else GymnasiumEnvs
-        envs = make_envs(args, obs_size, action_size)  # before CUDA is used, since processes are forked
-        eval_envs = make_envs(args, obs_size, action_size) if args.eval_frequency else None
-        check_memory(args, obs_size, action_size, device)
-    except (ValueError, ImportError) as error:
-        sys.exit(f"error: {error}")
-    seeds = np.arange(args.seed, args.seed + args.num_seeds)
-    set_up_torch(args, device)
-    if device.type == "cpu":
-        print("this script is made for a GPU; on a CPU it is no faster than one process per seed", file=sys.stderr)
-
-    signals = []  # what a signal asks for is done at the end of a step; a second Ctrl-C ends the run at once
-
-    def note_signal(number, frame):
-        if number == signal.SIGINT in signals:
-            signal.default_int_handler(number, frame)
-        signals.append(number)
-
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), note_signal)
-
-    sys.excepthook = report_error
-    threading.excepthook = sys.unraisablehook = lambda hook: report_error(*hook[:3])  # TensorBoard's thread, atexit
-    loop = json.loads(checkpoint["loop"]) if checkpoint else {}  # numbers of the main loop where it stopped
-    first, start_time = loop.get("global_step", 0), time.time() - loop.get("wall_time", 0.0)
-    script, stamp = pathlib.Path(__file__).stem, f"{datetime.datetime.now():%Y%m%d-%H%M%S-%f}"
-    env_name = re.sub(r"[/:]", "_", args.env_id)
-    names = loop.get("run_dirs", [f"{env_name}__{script}__{seed}__{stamp}" for seed in seeds])
-    folder = pathlib.Path(args.resume).resolve().parent if args.resume else pathlib.Path("runs")
-    run_dirs = [pathlib.Path(args.resume or folder / names[0]), *(folder / name for name in names[1:])]
-    writers, episodes_csvs, eval_csvs = [], [], []
-    description = describe_run(args, device)
-    if args.env_backend == "envpool":  # with a MuJoCo of its own
-        description["versions"] |= {"mujoco": "EnvPool's", "envpool": metadata.version("envpool")}
-    for seed, run_dir in zip(seeds, run_dirs, strict=True):
-        run_dir.mkdir(parents=True, exist_ok=bool(args.resume))
-        description["args"] |= {"seed": int(seed), "first_seed": args.seed}
-        config = run_dir / (f"config_{first + 1}.json" if args.resume else "config.json")  # each start has its own
-        config.write_text(json.dumps(description, indent=2) + "\n")
-        writers.append(SummaryWriter(run_dir.resolve(), purge_step=first + 1))
-        atexit.register(writers[-1].close)  # also on every exit with an error: what was logged stays
-        logs = []
-        for name, columns in (("episodes", "episodic_return,episodic_length"), ("eval", "episode,episodic_return")):
-            logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))  # line by line, so that a crash loses nothing
-            size = loop["logs"][os.path.relpath(logs[-1].name, run_dirs[0])] if loop else 0
-            logs[-1].truncate(size)  # what came after the checkpoint comes again
-            if not loop:
-                logs[-1].write(f"global_step,{columns},wall_time\n")
-        episodes_csvs.append(logs[0])
-        eval_csvs.append(logs[1])
-    print(f"training {args.num_seeds} seeds on {description['device']}; runs: {run_dirs[0]} ...")
-
-    # The parameters of all seeds, each the ones that qmle_continuous.py starts with.
-    online, target = {}, {}
+    words, path = sys.argv[1:], None
+    args = parse_args(words)
+    saved = {"global_step": 0, "wall_time": 0.0}
+    if args.resume is not None:
+        path = pathlib.Path(args.resume, "checkpoint.pt" if os.path.isdir(args.resume) else "")
+        try:  # executes no code from the file
+            saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            if saved["script"] != SCRIPT:
+                raise ValueError(f"it is of {saved['script']}.py")
+        except Exception as error:  # no such file, a cut one, one of something else
+            sys.exit(f"error: {path} is not a checkpoint.pt of {SCRIPT}.py: {error!r}")
+        words = saved["words"] + words  # of a flag given twice the last one counts
+        args = parse_args(words)
+    stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
+    # No environment is made in this process: one may start threads, which no fork survives.
+    reader, writer = multiprocessing.Pipe()
+    probe = multiprocessing.Process(target=describe_env, args=(args.env_id, writer))
+    probe.start()
+    probe.join()
+    if isinstance(description := reader.recv() if reader.poll() else 1, (str, int)):
+        sys.exit(description)  # 1 after an error of the environment, which has been printed
+    sizes, limit = description
+    seeds = list(range(args.seed, args.seed + args.num_seeds))
+    if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
+        sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
+    replays = []  # of each seed the actions of the episode that goes on, and where they lead to
+    if path:
+        rows, num_stored = (saved["memory"][name].numpy() for name in ("rows", "num_stored"))
+        for k, length in enumerate(saved["lengths"]):
+            indices = (num_stored - np.arange(length, 0, -1)) % rows.shape[1]
+            actions = rows[k, indices, 2 * sizes[0] : 2 * sizes[0] + sizes[1]]
+            replays.append((actions, saved["obs"][k].numpy()))
+    envs = Envs(args, sizes, seeds, replays)
+    envs.rows["episode"] = episodes = saved.get("episodes", 0)
+    envs.start()
+    if args.eval_frequency:
+        limit = None if limit else args.eval_max_steps
+        eval_envs = Envs(args, sizes, [seed + 10**6 for seed in seeds], limit=limit)
+    on_cuda = args.cuda and torch.cuda.is_available()
+    device = torch.device("cuda" if on_cuda else "cpu")
+    free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
+    if args.buffer_size > (fits := free // (8 * sum(sizes) + 12) // args.num_seeds):
+        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
+    if args.learning_starts >= args.total_timesteps:
+        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
+    networks = []
     for seed in seeds:
         torch.manual_seed(seed)
-        for name, value in QNetwork(obs_size, action_size, args.num_bins).state_dict().items():
-            online.setdefault(name, []).append(value)
-    for name, values in online.items():
-        online[name] = torch.stack(values).to(device).requires_grad_()  # (S, ...)
-        target[name] = online[name].detach().clone()
-    torch.manual_seed(args.seed)
-    adam = dict(lr=args.learning_rate, fused=True, capturable=device.type == "cuda")
-    optimizer = torch.optim.Adam(online.values(), **adam)
-    memory = ReplayMemory(args, obs_size, action_size, device)
+        networks.append(QNetwork(*sizes, args.num_bins).to(device))
+    online, _ = torch.func.stack_module_state(networks)  # weights (S, ...) by name
+    target = {name: value.detach().clone() for name, value in online.items()}
+    adam = {"lr": args.learning_rate, "capturable": on_cuda}
+    optimizer = torch.optim.Adam(online.values(), fused=True, **adam)
+    memory = ReplayMemory(args, *sizes, device, seeds=(args.num_seeds,))
+    global_step = saved["global_step"]  # environment steps taken, of each seed
+    args.on_grid = global_step < args.discrete_until
+    # What makes it fast: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
+    compiled = args.compile
+    supported = torch.cuda.is_bf16_supported if on_cuda else torch.cpu._is_avx512_bf16_supported
+    args.bfloat16 = compiled and args.mixed_precision and supported()
+    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    templates = [QNetwork(*sizes, args.num_bins).to("meta") for _ in range(2)]
+    greedy_actions = over_seeds(greedy_action, args, templates[0])
+    training_losses = over_seeds(training_loss, args, *templates)
+    host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes)
+    if compiled:
+        print("compiling, for up to two minutes ...", file=sys.stderr)
+        options = {"dynamic": False, "options": {"fallback_random": True}}
+        greedy_actions = torch.compile(greedy_actions, **options)
+        training_losses = torch.compile(training_losses, **options)
+        rows = torch.zeros(len(seeds), args.batch_size, sum(memory.sizes), device=device)
+        batch = rows.split(memory.sizes, dim=-1)
+        try:
+            greedy_actions([online], host_obs.to(device))
+            training_losses([online, target], batch, rows.sum(2))[0].sum().backward()
+        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
+            compiled = args.bfloat16 = False
+            torch.compiler.set_stance("force_eager")
+            cache = torch._inductor.runtime.cache_dir_utils.cache_dir()
+            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
+    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    search = functools.partial(greedy_actions, [online])
+    update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
+    if compiled and on_cuda:
+        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+        search, update = CudaGraph(search), CudaGraph(update)
 
-    # The computations of the loop, once for actions anywhere and once for on_grid; policies for each group of seeds.
-    templates = [QNetwork(obs_size, action_size, args.num_bins).to(device) for _ in range(2)]
-    policies, updates = [], []
-    for on_grid in (False, True):
-        greedy_actions = for_all_seeds(functools.partial(greedy_action, args=args, on_grid=on_grid), templates[0])
-        training_losses = for_all_seeds(functools.partial(training_loss, args=args, on_grid=on_grid), *templates)
-        if args.compile:
-            greedy_actions, training_losses = compiled(greedy_actions), compiled(training_losses)
-        parts = [{name: value.detach()[rows] for name, value in online.items()} for rows in envs.groups]  # views
-        policies.append([on_host(greedy_actions, part, [obs_size], action_size, args) for part in parts])
-        inputs = ([online, target], optimizer, memory, training_losses, args)
-        updates.append(fast(args, device, train_step, *inputs))
-    if args.compile and device.type == "cuda":  # where the number of kernels counts
-        memory.sample = compiled(memory.sample)  # not remember: a compiler writes whole columns where that writes rows
-    first_q = for_all_seeds(lambda q_network, obs, action: q_network.q_values(
-        q_network.obs_stream(obs.unsqueeze(0)), action.view(1, 1, -1)).squeeze(0), templates[0])  # fmt: skip
-    first_qs = [on_host(first_q, part, [obs_size, action_size], 1, args) for part in parts]
+    def start_search(obs):
+        """Sends obs (S, obs_size) to the device, and the search begins."""
+        host_obs.numpy()[:] = obs
+        host_actions.copy_(search(host_obs.to(device, non_blocking=True)), non_blocking=True)
 
-    def copy_target():
-        with torch.no_grad():
+    def end_search():
+        if on_cuda:
+            torch.cuda.current_stream().synchronize()
+        return host_actions
+
+    def policy(obs):
+        start_search(obs)
+        return end_search().numpy()
+
+    def is_due(frequency):
+        return frequency and global_step % frequency == 0
+
+    # What a run leaves: its flags, its logs and, if asked for, checkpoints and the models.
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    env_name = args.env_id.translate({47: "_", 58: "_"})
+    names = [f"{env_name}__{SCRIPT}__{seed}__{stamp}" for seed in seeds]
+    run_dirs = [pathlib.Path("runs", name) for name in names]
+    if path:  # the others lie beside the first one, which may have been renamed
+        names = saved["names"]
+        run_dirs = [path.parent, *(path.resolve().parents[1] / name for name in names[1:])]
+        if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
+            sys.exit(f"error: {path} goes on in {missing} too, expected there")
+    config = {"command": sys.argv, "args": asdict(args), "torch": torch.__version__}
+    config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
+    start, writers, logs = time.time() - saved["wall_time"], [], []
+    for seed, run_dir in zip(seeds, run_dirs, strict=True):
+        run_dir.mkdir(parents=True, exist_ok=path is not None)
+        config["args"]["seed"] = seed
+        (run_dir / f"config{global_step or ''}.json").write_text(json.dumps(config, indent=2))
+        writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
+        atexit.register(writers[-1].close)  # on an error too: what was logged stays
+        logs += [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
+        if not path:
+            logs[-2].write("global_step,episodic_return,episodic_length,wall_time\n")
+            logs[-1].write("global_step,episode,episodic_return,wall_time\n")
+    for log, size in zip(logs, saved["log_sizes"], strict=True) if path else ():
+        log.truncate(size)  # what came after the checkpoint comes again
+    # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
+    if path:
+        for name, value in online.items():
+            value.data.copy_(saved["online"][name])
+            target[name].copy_(saved["target"][name])
+        optimizer.load_state_dict(saved["optimizer"])
+        optimizer.param_groups[0] |= adam  # the flag and the device may be others now
+        memory.load_state_dict(saved["memory"])
+        torch.set_rng_state(saved["rng"])
+        torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
+    envs.wait()
+    if (envs.rows["episode"] != episodes).any():
+        print(f"{args.env_id} does not play the same episode again: a new one starts")
+    obs, latest, searching = envs.rows["obs"].copy(), np.full(len(seeds), np.nan), False
+    print(f"training on {config['device']} from step {global_step}; runs: {run_dirs[0]} ...")
+    progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
+    while True:
+        if not searching:  # something is due between two steps
+            last = global_step == args.total_timesteps and (run_dirs[0] / "checkpoint.pt").exists()
+            if stop or last or is_due(args.checkpoint_frequency):
+                memory.store()
+                state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
+                state |= {"online": online, "target": target, "global_step": global_step}
+                state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
+                state |= {"episodes": envs.rows["episode"].tolist(), "obs": torch.from_numpy(obs)}
+                state["lengths"] = (envs.rows["length"] * ~envs.rows["ended"]).tolist()
+                state["log_sizes"] = [os.path.getsize(log.name) for log in logs]
+                state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
+                state |= {"wall_time": time.time() - start, "names": names}
+                save(state, run_dirs[0] / "checkpoint.pt")
+            if stop:
+                command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
+                tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                sys.exit(128 + stop[0])
+            if global_step and is_due(args.eval_frequency):
+                returns = evaluate(policy, eval_envs, args, stop)
+                if stop:
+                    continue  # it comes again when the run goes on
+                for log, writer, own in zip(logs[1::2], writers, returns, strict=True):
+                    for row in enumerate(own):
+                        print(global_step, *row, time.time() - start, sep=",", file=log)
+                    writer.add_scalar("eval/episodic_return", np.mean(own), global_step)
+            if global_step == args.total_timesteps:
+                break
+            if args.on_grid and global_step == args.discrete_until:
+                args.on_grid, search.num_calls, update.num_calls = False, 0, 0  # recorded anew
+            start_search(obs)
+        uniform = sample_uniform(host_actions.shape, args.num_bins if args.on_grid else None)
+        explores = torch.rand(len(seeds), 1) < args.exploration_epsilon
+        actions = torch.where(explores, uniform, end_search()).numpy()
+        envs.start(actions)
+        # Learn from the steps so far, here for a GPU to work on it while the environments step.
+        learns = global_step >= args.learning_starts
+        if learns and is_due(args.train_frequency):
+            memory.store()
+            metrics = update()
+        if learns and is_due(args.target_network_frequency):
             for name, value in online.items():
-                target[name].copy_(value)
-
-    copy_target_fast = fast(args, device, copy_target)
-
-    rngs = [np.random.default_rng(seed) for seed in seeds]  # decide when to explore, and where
-    np.seterr(over="ignore")  # finite() reports what float32 cannot hold
-    num_episodes = np.zeros(args.num_seeds, np.int64)  # of the running one
-    envs.reset(seeds, num_episodes)
-    obs = finite_seeds("observation", envs.obs, args.seed, first).copy()
-    actions = np.zeros((args.num_seeds, action_size), np.float32)
-    numbers = np.zeros((4, args.num_seeds))  # of the running episodes
-    episodic_return, episodic_length, discounted_return, initial_q = numbers
-    last_returns, num_updates = loop.get("last_returns", [[] for _ in seeds]), loop.get("num_updates", 0)
-    kept = ("rows", "position", "priorities", "block_sums", "block_mins", "max_priority")  # of the replay memory
-    if checkpoint:
-        with torch.no_grad():
-            for name in online:
-                online[name].copy_(checkpoint["online"][name])
-                target[name].copy_(checkpoint["target"][name])
-        optimizer.load_state_dict(copy.deepcopy(checkpoint["optimizer"]))  # it keeps what it is given
-        optimizer.param_groups[0]["capturable"] = adam["capturable"]  # the checkpoint may be of another device
-        for name in kept:
-            getattr(memory, name).copy_(checkpoint[name])
-        memory.staged[:], memory.num_staged = checkpoint["staged"].numpy(), first % args.train_frequency
-        torch.set_rng_state(checkpoint["torch_random"])
-        if device.type == "cuda" and "cuda_random" in checkpoint:
-            torch.cuda.set_rng_state(checkpoint["cuda_random"])
-        for rng, state in zip(rngs, loop["rngs"], strict=True):
-            rng.bit_generator.state = state
-        numbers[:], num_episodes[:] = loop["numbers"], loop["num_episodes"]
-        envs.reset(seeds, num_episodes)
-        last = [memory.last_actions(k, int(num)) for k, num in enumerate(episodic_length)]
-        other = envs.replay(last) | (episodic_length > [len(own) for own in last])
-        other |= (envs.obs != checkpoint["obs"].numpy()).any(1)
-        if other.any():
-            print(f"{args.env_id} does not play the same episode again: a new one starts", file=sys.stderr)
-            numbers[:, other], num_episodes[other] = 0.0, num_episodes[other] + 1
-            envs.reset(seeds, np.where(other, num_episodes, REST))
-        obs[:] = finite_seeds("observation", envs.obs, args.seed, first)
-    checkpoint, checkpoint_path = None, run_dirs[0] / "checkpoint.pt"  # None frees the file
-
-    def save_checkpoint():
-        loop = dict(global_step=num_stored, wall_time=time.time() - start_time, num_updates=num_updates)
-        loop |= dict(run_dirs=[run_dir.resolve().name for run_dir in run_dirs], numbers=numbers.tolist())
-        loop |= dict(num_episodes=num_episodes.tolist())
-        loop |= dict(last_returns=last_returns, rngs=[rng.bit_generator.state for rng in rngs])
-        logs = [file.name for file in (*episodes_csvs, *eval_csvs)]
-        loop |= dict(logs={os.path.relpath(name, run_dirs[0]): os.path.getsize(name) for name in logs})
-        state = {"online": online, "target": target, "optimizer": optimizer.state_dict()}
-        state |= {name: getattr(memory, name) for name in kept} | {"staged": torch.from_numpy(memory.staged)}
-        state |= {"torch_random": torch.get_rng_state(), "obs": torch.from_numpy(obs)}
-        state |= {"cuda_random": torch.cuda.get_rng_state()} if device.type == "cuda" else {}
-        state |= {"script": script, "format": CHECKPOINT_FORMAT}
-        state |= {"args": dataclasses.asdict(args), "loop": json.dumps(loop, default=float)}
-        write_checkpoint(checkpoint_path, state)
-
-    def take_in(rows):
-        """What came of the step that the environments of these seeds have taken."""
-        next_obs = finite_seeds("observation", envs.next_obs[rows], args.seed + rows.start, num_stored)
-        rewards = finite_seeds("reward", envs.rewards[rows], args.seed + rows.start, num_stored)
-        memory.add(rows, obs[rows], actions[rows], rewards, next_obs, envs.terminated[rows])
-        obs[rows] = finite_seeds("observation", envs.obs[rows], args.seed + rows.start, num_stored)
-        discounted_return[rows] += args.gamma ** episodic_length[rows] * rewards
-        episodic_return[rows] += rewards
-        episodic_length[rows] += 1
-        for k in np.flatnonzero(envs.ended[rows]) + rows.start:
-            wall_time = time.time() - start_time
-            episodes_csvs[k].write(f"{num_stored},{episodic_return[k]},{episodic_length[k]:.0f},{wall_time:.2f}\n")
-            writers[k].add_scalar("charts/episodic_return", episodic_return[k], num_stored)
-            writers[k].add_scalar("charts/episodic_length", episodic_length[k], num_stored)
-            writers[k].add_scalar("charts/initial_q_gap", initial_q[k] - discounted_return[k], num_stored)
-            last_returns[k] = [*last_returns[k][-9:], episodic_return[k]]
-            num_episodes[k] += 1
-            episodic_return[k], episodic_length[k], discounted_return[k] = 0.0, 0, 0.0
-            mean = np.mean([returns[-1] for returns in last_returns if returns])
-            progress.set_postfix({"return": f"{mean:.1f}"}, refresh=False)
-
-    def act(group, rows, found_actions):
-        """Has the environments of a group take a step with what was found, or with what a seed explores."""
-        actions[rows] = found_actions()
-        for k in range(rows.start, rows.stop):
-            if rngs[k].random() < args.exploration_epsilon:
-                if on_grid:
-                    actions[k] = bin_value(rngs[k].integers(args.num_bins, size=action_size), args.num_bins)
-                else:
-                    actions[k] = rngs[k].uniform(-1, 1, action_size)
-        finite_seeds("action", actions[rows], args.seed + rows.start, num_stored + 1)
-        starts = episodic_length[rows] == 0
-        if starts.any():  # what Q promises at the start is held against the return
-            initial_q[rows][starts] = first_qs[group](obs[rows], actions[rows])()[starts, 0]
-        envs.start(group, actions[rows])  # from here until wait, what envs holds of these rows may change
-
-    total = args.total_timesteps * args.num_seeds
-    every = 0.5 if sys.stderr.isatty() else 30
-    progress = tqdm(total=total, initial=max(first - 1, 0) * args.num_seeds, unit="step", mininterval=every)
-    atexit.register(progress.close)
-    for num_stored in range(first, args.total_timesteps + 1):  # steps of each seed that are over
-        on_grid, last = num_stored < args.discrete_until, num_stored == args.total_timesteps
-        received = tuple(signals) if num_stored > first else ()  # more may come meanwhile
-        due = args.checkpoint_frequency and num_stored % args.checkpoint_frequency == 0
-        due = due or last and (args.checkpoint_frequency or checkpoint_path.exists())  # none is left behind the run
-        saves = num_stored > first and (received or due)
-        for group, rows in enumerate(envs.groups):
-            if num_stored > first:
-                envs.wait(group)
-            if not saves and not last:
-                found_actions = policies[on_grid][group](envs.obs[rows])  # a GPU looks for them during take_in
-            if num_stored > first:
-                take_in(rows)
-            if not saves and not last:
-                act(group, rows, found_actions)
-        if saves:  # when no environment is in the middle of a step
-            save_checkpoint()
-            for number in received:
-                if number in (signal.SIGINT, signal.SIGTERM):
-                    print(f"stopped after step {num_stored}; to go on: python {script}.py --resume {run_dirs[0]}")
-                    sys.exit(128 + number)
-            del signals[: len(received)]
-            for group, rows in enumerate(envs.groups):
-                if not last:
-                    act(group, rows, policies[on_grid][group](envs.obs[rows]))
-        if num_stored == 0:
-            continue
-
-        # The update of the steps so far. It stands here so that a GPU works on it while the environments take a step.
-        learning = args.learning_starts <= num_stored < args.total_timesteps
-        updated = learning and num_stored % args.train_frequency == 0
-        if updated:
-            metrics = updates[num_stored <= args.discrete_until]()
-            num_updates += 1
-        if learning and num_stored % args.target_network_frequency == 0:
-            copy_target_fast()
-
-        if updated and num_updates % 100 == 1:  # S times as many as in the plain script, so not as often
-            values = torch.stack(list(metrics.values()), dim=1).cpu().numpy()
-            values = finite_seeds("a loss", values, args.seed, num_stored)  # (S, number of metrics)
-            for k, writer in enumerate(writers):
-                for name, value in zip(metrics, values[k], strict=True):
-                    writer.add_scalar(name, value, num_stored)
-                writer.add_scalar("charts/SPS", num_stored / (time.time() - start_time), num_stored)
-
-        if args.eval_frequency and num_stored % args.eval_frequency == 0:
-            returns = evaluate(eval_envs, policies[num_stored <= args.discrete_until], args, seeds + 1_000_000, device)
-            for k, episodes in enumerate(returns):
-                for episode, value in enumerate(episodes):
-                    eval_csvs[k].write(f"{num_stored},{episode},{value},{time.time() - start_time:.2f}\n")
-                writers[k].add_scalar("eval/episodic_return", np.mean(episodes), num_stored)
-        progress.update(args.num_seeds)
-
-    progress.close()
-    for k, (seed, run_dir) in enumerate(zip(seeds, run_dirs, strict=True)):
-        writers[k].close()
-        if args.save_model:  # in the form that qmle_continuous.py --evaluate-only reads
-            own = ("num_seeds", "env_backend", "num_groups", "num_workers")
-            flags = {name: value for name, value in dataclasses.asdict(args).items() if name not in own}
-            model = {"q_network": {name: value[k].detach().clone() for name, value in online.items()}}
-            model |= {"obs_size": obs_size, "action_size": action_size, "args": flags | {"seed": int(seed)}}
-            torch.save(model, run_dir / "model.pt")
-    for pool in (envs, eval_envs):
-        if pool is not None:
-            pool.close()
-    means = [np.mean(returns) for returns in last_returns if returns]
-    spread = f"{np.mean(means):.1f} (seeds: {', '.join(f'{mean:.1f}' for mean in means)})" if means else "none ended"
-    print(f"mean return of the last training episodes: {spread}; runs: {run_dirs[0]} ...")
+                target[name].copy_(value.detach())
+        if learns and is_due(100 * args.train_frequency):  # reading waits for a GPU
+            for name, value in metrics.items():
+                check_finite(global_step, seeds, **{name: value.cpu().numpy()})
+                for writer, own in zip(writers, value.tolist(), strict=True):
+                    writer.add_scalar(name, own, global_step)
+            for writer in writers:
+                writer.add_scalar("charts/SPS", global_step / (time.time() - start), global_step)
+        envs.wait()
+        global_step += 1
+        rows, new_obs = envs.rows, envs.rows["obs"].copy()
+        pauses = stop or global_step in (args.total_timesteps, args.discrete_until)
+        pauses = pauses or is_due(args.checkpoint_frequency) or is_due(args.eval_frequency)
+        if searching := not pauses:  # while the host takes in the step
+            start_search(new_obs)
+        progress.update()
+        reward, observation = rows["reward"], np.stack([obs, rows["next_obs"]], axis=1)
+        check_finite(global_step, seeds, action=actions, observation=observation, reward=reward)
+        memory.add(obs, actions, reward, rows["next_obs"], rows["terminated"])
+        obs = new_obs
+        for k in np.flatnonzero(rows["error"] != ""):
+            memory.store()  # all seeds store a row; with priority 0 this one is never drawn
+            memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
+            tqdm.write(f"step {global_step}, seed {seeds[k]}: {rows['error'][k]}; a new episode")
+            writers[k].add_scalar("charts/physics_error", 1, global_step)
+        for k in np.flatnonzero(rows["ended"]):
+            latest[k], length = rows["return"][k], rows["length"][k]
+            print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
+            writers[k].add_scalar("charts/episodic_return", latest[k], global_step)
+            writers[k].add_scalar("charts/episodic_length", length, global_step)
+            progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
+    for k, seed in enumerate(seeds if args.save_model else ()):
+        # As qmle_continuous.py writes it, which does not know all flags of this script.
+        flags = shlex.split(re.sub(r"--num.(seeds|workers)[= ]\d+", "", shlex.join(words)))
+        model = {"script": "qmle_continuous", "words": [*flags, "--seed", str(seed)]}
+        model |= {"sizes": sizes, "global_step": global_step}
+        model["q_network"] = {name: value[k].detach().clone() for name, value in online.items()}
+        save(model, run_dirs[k] / "model.pt")
+    tqdm.write(f"last returns: {np.round(latest, 1)}; runs: {run_dirs[0]} ...")

@@ -41,10 +41,10 @@ PATCHES = {  # text that occurs once -> what takes its place
         "        target = td_target(": """\
         next_values = torch.minimum(next_values, target_network.second_q(features, a_max))
         target = td_target(""",
-        "    td_loss = q_loss(weights, td_errors)\n": """\
-    td_loss = q_loss(weights, td_errors)
+        "    td_loss = (weights * td_errors**2).mean()\n": """\
+    td_loss = (weights * td_errors**2).mean()
     second = q_network.second_q(q_network.obs_stream(obs), actions)
-    td_loss = td_loss + q_loss(weights, target - second)
+    td_loss = td_loss + (weights * (target - second) ** 2).mean()
 """,
     },
 }
