@@ -60,7 +60,7 @@ OTHERS = [
     (
         "dqn_discretized",
         "--env-id dm_control/dog-walk-v0",
-        ["1350851717672992089 joint actions", "GiB", "qmle_discrete.py"],
+        ["1.351e+18 joint actions", "GiB", "qmle_discrete.py"],
     ),
 ]
 
