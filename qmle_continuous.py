@@ -453,13 +453,14 @@ if __name__ == "__main__":
         words = saved["words"] + words  # of a flag given twice the last one counts
         args = parse_args(words)
     env = make_env(args.env_id, args.capture_video)
-    sizes = env.observation_space.shape[0], int(np.prod(env.action_space.shape))
+    action_size = int(np.prod(env.action_space.shape))
+    sizes = env.observation_space.shape[0], action_size, args.num_bins, args.buffer_size
     if path and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = torch.device("cuda" if on_cuda else "cpu")
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
-    if args.buffer_size > (fits := free // (8 * sum(sizes) + 12)) and not evaluate_only:
+    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12)) and not evaluate_only:
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} rows")
     if args.learning_starts >= args.total_timesteps:
         print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
@@ -469,11 +470,11 @@ if __name__ == "__main__":
     for parameter in (-1, -3) if sys.platform == "linux" else ():  # M_TRIM_, M_MMAP_THRESHOLD:
         ctypes.CDLL(None).mallopt(parameter, 2**30)  # to get freed memory anew would take long
     torch.manual_seed(args.seed)
-    q_network, target_network = (QNetwork(*sizes, args.num_bins).to(device) for _ in range(2))
+    q_network, target_network = (QNetwork(*sizes[:3]).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
     optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
-    memory = ReplayMemory(args, *sizes, device)
+    memory = ReplayMemory(args, *sizes[:2], device)
     global_step = saved["global_step"]  # environment steps taken
     args.on_grid = global_step < args.discrete_until
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
@@ -511,7 +512,6 @@ if __name__ == "__main__":
         returns = evaluate(policy, args, stop, path.parent / "videos")
         print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", returns)
         sys.exit()
-
     # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dir = path.parent if path else pathlib.Path("runs", name.translate({47: "_", 58: "_"}))
@@ -529,8 +529,8 @@ if __name__ == "__main__":
     start = time.time() - saved["wall_time"]
     logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
     for log, size in zip(logs, saved["log_sizes"], strict=True):
-        log.truncate(size)  # what came after the checkpoint comes again
-    if not path:
+        log.truncate(min(size, os.path.getsize(log.name)))  # what came later comes again
+    if not os.path.getsize(logs[0].name):
         logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
         logs[1].write("global_step,episode,episodic_return,wall_time\n")
     # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
@@ -581,7 +581,7 @@ if __name__ == "__main__":
         if args.on_grid and global_step == args.discrete_until:
             args.on_grid, search.num_calls, update.num_calls = False, 0, 0  # recorded anew
         if torch.rand(()) < args.exploration_epsilon:
-            action = sample_uniform(sizes[1:], args.num_bins if args.on_grid else None).numpy()
+            action = sample_uniform((action_size,), args.num_bins if args.on_grid else None).numpy()
         else:
             action = policy(obs)
         # Learn from the steps so far. It stands here so that a GPU works on it during env.step.

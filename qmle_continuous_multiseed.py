@@ -553,7 +553,7 @@ if __name__ == "__main__":
     probe.join()
     if isinstance(description := reader.recv() if reader.poll() else 1, (str, int)):
         sys.exit(description)  # 1 after an error of the environment, which has been printed
-    sizes, limit = description
+    sizes, limit = (*description[0], args.num_bins, args.buffer_size), description[1]
     seeds = list(range(args.seed, args.seed + args.num_seeds))
     if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
@@ -573,19 +573,19 @@ if __name__ == "__main__":
     on_cuda = args.cuda and torch.cuda.is_available()
     device = torch.device("cuda" if on_cuda else "cpu")
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
-    if args.buffer_size > (fits := free // (8 * sum(sizes) + 12) // args.num_seeds):
+    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12) // args.num_seeds):
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
     if args.learning_starts >= args.total_timesteps:
         print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
     networks = []
     for seed in seeds:
         torch.manual_seed(seed)
-        networks.append(QNetwork(*sizes, args.num_bins).to(device))
+        networks.append(QNetwork(*sizes[:3]).to(device))
     online, _ = torch.func.stack_module_state(networks)  # weights (S, ...) by name
     target = {name: value.detach().clone() for name, value in online.items()}
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
     optimizer = torch.optim.Adam(online.values(), fused=True, **adam)
-    memory = ReplayMemory(args, *sizes, device, seeds=(args.num_seeds,))
+    memory = ReplayMemory(args, *sizes[:2], device, seeds=(args.num_seeds,))
     global_step = saved["global_step"]  # environment steps taken, of each seed
     args.on_grid = global_step < args.discrete_until
     # What makes it fast: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
@@ -593,10 +593,10 @@ if __name__ == "__main__":
     supported = torch.cuda.is_bf16_supported if on_cuda else torch.cpu._is_avx512_bf16_supported
     args.bfloat16 = compiled and args.mixed_precision and supported()
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
-    templates = [QNetwork(*sizes, args.num_bins).to("meta") for _ in range(2)]
+    templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
     training_losses = over_seeds(training_loss, args, *templates)
-    host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes)
+    host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes[:2])
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
@@ -660,7 +660,7 @@ if __name__ == "__main__":
             logs[-2].write("global_step,episodic_return,episodic_length,wall_time\n")
             logs[-1].write("global_step,episode,episodic_return,wall_time\n")
     for log, size in zip(logs, saved["log_sizes"], strict=True) if path else ():
-        log.truncate(size)  # what came after the checkpoint comes again
+        log.truncate(min(size, os.path.getsize(log.name)))  # what came later comes again
     # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
     if path:
         for name, value in online.items():

@@ -471,7 +471,7 @@ if __name__ == "__main__":
     env = make_env(args.env_id, args.num_bins, args.capture_video)
     num_choices = choices_per_dimension(env.action_space, args.num_bins)
     by_value = isinstance(env.action_space, gym.spaces.Box)
-    sizes = env.observation_space.shape[0], num_choices, by_value
+    sizes = env.observation_space.shape[0], num_choices, by_value, args.buffer_size
     if path and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
     on_cuda = args.cuda and torch.cuda.is_available()
@@ -492,7 +492,7 @@ if __name__ == "__main__":
     for parameter in (-1, -3) if sys.platform == "linux" else ():  # M_TRIM_, M_MMAP_THRESHOLD:
         ctypes.CDLL(None).mallopt(parameter, 2**30)  # to get freed memory anew would take long
     torch.manual_seed(args.seed)
-    q_network, target_network = (QNetwork(*sizes).to(device) for _ in range(2))
+    q_network, target_network = (QNetwork(*sizes[:-1]).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
     optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
@@ -551,8 +551,8 @@ if __name__ == "__main__":
     start = time.time() - saved["wall_time"]
     logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
     for log, size in zip(logs, saved["log_sizes"], strict=True):
-        log.truncate(size)  # what came after the checkpoint comes again
-    if not path:
+        log.truncate(min(size, os.path.getsize(log.name)))  # what came later comes again
+    if not os.path.getsize(logs[0].name):
         logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
         logs[1].write("global_step,episode,episodic_return,wall_time\n")
     # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.

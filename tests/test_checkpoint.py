@@ -287,7 +287,7 @@ def test_bad_files_are_refused_in_one_line(flag, name, how, finished, tmp_path, 
 
 @pytest.mark.parametrize("flag", ["resume", "evaluate-only"])
 def test_an_environment_of_other_sizes_is_refused(flag, finished, run_script):
-    with pytest.raises(SystemExit, match=r"is for sizes .*Pendulum-v1 has \(3, 1\)"):
+    with pytest.raises(SystemExit, match=r"is for sizes .*Pendulum-v1 has \(3, 1, 3, 1500\)"):
         run_script("qmle_continuous", f"--{flag} {finished} --env-id Pendulum-v1")
 
 
