@@ -4,15 +4,15 @@
     python benchmark/plot.py open_details --results some/folder
     python benchmark/plot.py first_run          (also: first_discrete, speed)
 
-Learning curves are means over seeds with one standard error. At the right edge stands the last
-tenth with its interval (middle_and_interval in data.py), hollow the greedy policy's return at the
-end. Dotted lines are published scores; a dashed line is where a variant left the grid.
+Colours and fonts are in style.mplstyle. Intervals at the right edge of learning curves are those
+of middle_and_interval in data.py; a vertical line is where a variant left the grid.
 """
 
 import itertools
 import math
 import pathlib
 import re
+import statistics
 
 import matplotlib
 
@@ -20,126 +20,130 @@ matplotlib.use("Agg")
 import data
 import matplotlib.pyplot as plt
 import numpy as np
+from PIL import Image
+from tables import ACTION_DIMENSIONS
 
-# Of rising lightness, so that they differ in greyscale too; lines and markers differ as well.
-STYLES = [
-    ("#08306b", "-", "o"),
-    ("#e6850e", "--", "s"),
-    ("#2a9d6f", "-.", "^"),
-    ("#b03a6f", ":", "D"),
-    ("#6baed6", (0, (5, 1)), "v"),
-    ("#8c6d31", (0, (1, 1)), "P"),
-    ("#7f7f7f", (0, (3, 1, 1, 1)), "X"),
-    ("#000000", (0, (8, 2)), "*"),
-]
+plt.style.use(pathlib.Path(__file__).with_name("style.mplstyle"))
+STYLES = list(plt.rcParams["axes.prop_cycle"])  # the first is QMLE
+QMLE, DQN, VDN = STYLES[:3]
+ABOVE = dict(loc="outside upper center")
+RING = dict(marker="o", markerfacecolor="none")
+METHODS = dict.fromkeys(row["method"] for row in data.references())
+METHODS = dict(zip(METHODS, itertools.cycle(STYLES[1:]), strict=False))  # published
 
 
-def in_thousands(value, _):
-    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k"
+def in_thousands(value, _=None):
+    return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k" if value else "0"
 
 
-def middle_and_error(values):
-    """Mean and standard error over the first dimension, without what is NaN."""
-    error = np.nanstd(values, 0, ddof=min(len(values) - 1, 1))
-    return np.nanmean(values, 0), error / np.isfinite(values).sum(0) ** 0.5
+def draw_mean(axes, steps, values, style, **look):
+    """The mean over the first dimension with its standard error, without what is NaN."""
+    mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0, ddof=min(len(values) - 1, 1))
+    error = deviation / np.isfinite(values).sum(0) ** 0.5
+    band = dict(color=style["color"], alpha=0.2, linewidth=0)
+    axes.fill_between(steps, mean - error, mean + error, **band)
+    axes.plot(steps, mean, **style, **look)
 
 
-def spread(heights, gap):
-    """Rising heights moved so that neighbours are at least gap apart; the top one stays."""
-    moved = []
-    for height in reversed(heights):
-        moved.append(min(height, moved[-1] - gap) if moved else height)
-    moved = moved[::-1]
-    for i in range(len(moved)):  # none below the panel
-        moved[i] = max(moved[i], moved[i - 1] + gap if i else gap / 2)
-    return moved
+def save(figure, path, *vectors):
+    """Formats of vectors, and a PNG of 256 colours, which is a third as large."""
+    for suffix in ("png", *vectors):
+        figure.savefig(f"{path}.{suffix}")
+    picture = Image.open(f"{path}.png").convert("RGB").quantize()
+    picture.save(f"{path}.png", optimize=True)
 
 
 def draw_curves(results, name):
     curves = data.read_curves(results)
     if not curves:
         raise SystemExit(f"error: there are no results in {results}")
+    tasks = sorted(curves, key=ACTION_DIMENSIONS.get)
     drawn = [variant for by_variant in curves.values() for variant in by_variant]
-    order = [variant for _, variant, _ in data.commands(name) if variant in drawn]
-    variants = list(dict.fromkeys(order + drawn))
-    styles = dict(zip(variants, itertools.cycle(STYLES), strict=False))
-    switches = {}  # where a variant left the grid
-    for task, variant, command in data.commands(name):
-        if match := re.search("--discrete-until ([0-9]+)", command):
-            switches[task, variant] = int(match[1])
-    columns = min(3, len(curves))
-    rows = math.ceil(len(curves) / columns)
-    shape = dict(figsize=(3.4 * columns, 2.5 * rows + 0.9), layout="constrained", squeeze=False)
-    figure, grid = plt.subplots(rows, columns, **shape)
-    for axes in grid.flat[len(curves) :]:
-        axes.set_axis_off()
-    for task, axes in zip(curves, grid.flat, strict=False):
+    commands = {(task, variant): command for task, variant, command in data.commands(name)}
+    order = dict.fromkeys([variant for _, variant in commands] + drawn)
+    variants = [variant for variant in order if variant in drawn]
+    several = len(variants) > 1
+    markers = "os^DvPX*" if several else [""]
+    looks = [style | {"marker": m} for style, m in zip(STYLES, markers, strict=False)]
+    styles = dict(zip(variants, itertools.cycle(looks), strict=False))
+    columns = 5 if len(tasks) > 6 else 2 if len(tasks) == 4 else min(3, len(tasks))
+    rows = math.ceil(len(tasks) / columns)
+    blank = rows * columns - len(tasks)  # these hold the legend
+    grid = np.reshape(tasks + ["legend"] * blank, (rows, columns)).tolist()
+    height = rows * (1.44 if columns > 3 else 2.6) + 0.6 * (not blank)
+    figure, panels = plt.subplot_mosaic(grid, figsize=(8, height))
+    published = [row for row in data.references() if name in row["figures"].split()]
+    for number, task in enumerate(tasks):
+        axes = panels[task]
+        for row in published:
+            if row["task"] == task:
+                axes.axhline(float(row["score"]), **METHODS[row["method"]], linewidth=1.1)
         by_variant = {v: curves[task][v] for v in variants if v in curves[task]}
-        draw_task(axes, by_variant, styles, results / task, switches)
-        axes.set_title(task, fontsize=9)
-        axes.set(xlim=(0, None))
-        draw_references(axes, task, name)
-        axes.tick_params(labelsize=7)
-        axes.xaxis.set_major_formatter(in_thousands)
-        axes.grid(alpha=0.25)
+        draw_task(axes, by_variant, styles, results / task, commands)
+        what = "" if blank else "action dimensions: "
+        axes.set_title(f"{task} ({what}{ACTION_DIMENSIONS[task]})")
+        axes.set(ylim=(0, 1000), yticks=range(0, 1001, 500 if columns > 3 else 250))
+        axes.tick_params(labelleft=number % columns == 0)
 
     handles = [
-        plt.Line2D([], [], color=color, linestyle=line, marker=marker, markersize=4, label=variant)
-        for variant, (color, line, marker) in styles.items()
+        plt.Line2D([], [], label=v.replace("qmle", "QMLE").replace("dqn", "DQN"), **style)
+        for v, style in styles.items()
     ]
-    counts = [len(seeds) for by_variant in curves.values() for seeds in by_variant.values()]
-    low, high = min(counts), max(counts)
-    number = f"{low}" if low == high else f"{low} to {high}"
-    kind = "interquartile mean" if low >= 8 else "mean"
-    title = f"mean of {number} seeds, one s.e.; right edge: {kind} of the last tenth, 95% interval"
     if any(results.glob("*/*/seed_*_eval.csv")):
-        title += "; hollow: greedy policy"
-    look = dict(title_fontsize=7, fontsize=8, ncols=min(len(variants), 4), frameon=False)
-    figure.legend(handles=handles, title=title, loc="outside upper center", **look)
-    figure.supxlabel("environment steps", fontsize=8)
-    figure.supylabel("training return", fontsize=8)
-    figure.savefig(results / f"{name}.png", dpi=130)
+        look = QMLE | RING | dict(linestyle="", label="greedy policy at the end")
+        handles.append(plt.Line2D([], [], **look))
+    for method, style in METHODS.items():
+        steps = {row["task"]: float(row["steps"]) for row in published if row["method"] == method}
+        if steps:
+            usual = statistics.mode(steps.values())
+            label = f"{method}, {in_thousands(usual)} steps"
+            others = [f" ({t}: {in_thousands(n)})" for t, n in steps.items() if n != usual]
+            handles.append(plt.Line2D([], [], label=label + "".join(others), **style))
+    counts = {len(seeds) for by_variant in curves.values() for seeds in by_variant.values()}
+    number = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    title = f"mean of {number} seeds with one standard error"
+    if several:
+        kind = "interquartile mean" if min(counts) >= 8 else "mean"
+        title += f"; right edge: {kind} of the last tenth with its 95% interval"
+    if blank:
+        title += "\n(in brackets: action dimensions)"
+        panels["legend"].set_axis_off()
+        legend = panels["legend"].legend(handles=handles, title=title, loc="center")
+        legend.set_in_layout(False)
+    else:
+        figure.legend(handles=handles, title=title, **ABOVE, ncols=min(len(handles), 4))
+    figure.supxlabel("environment steps")
+    figure.supylabel("return of training episodes")
+    save(figure, results / name, "svg")
 
 
-def draw_task(axes, by_variant, styles, folder, switches):
+def draw_task(axes, by_variant, styles, folder, commands):
     end = max(rows[-1, 0] for seeds in by_variant.values() for rows in seeds.values())
+    several = len(styles) > 1
     for number, (variant, seeds) in enumerate(by_variant.items()):
-        color, line, marker = styles[variant]
-        if switches.get((folder.name, variant), end) < end:
-            axes.axvline(switches[folder.name, variant], color=color, linestyle="--", linewidth=0.8)
-        steps, means = data.mean_curves(seeds)
-        mean, error = middle_and_error(means)
-        axes.plot(steps, mean, color=color, linestyle=line, linewidth=1.4)
-        axes.fill_between(steps, mean - error, mean + error, color=color, alpha=0.25, linewidth=0)
-        middle, low, high = data.middle_and_interval(data.final_scores(seeds))
-        x = end * (1.05 + 0.04 * number)
+        style = styles[variant]
+        command = commands.get((folder.name, variant), "")
+        match = re.search("--discrete-until ([0-9]+)", command)
+        if match and int(match[1]) < end:  # where it left the grid
+            axes.axvline(int(match[1]), color=style["color"], linestyle="--", linewidth=0.8)
+        draw_mean(axes, *data.mean_curves(seeds), style | {"marker": ""})
         if greedy := data.greedy_returns(folder / variant):
-            look = dict(marker=marker, markersize=5, markerfacecolor="none", color=color)
-            axes.plot(x, np.mean(greedy), **look)
-        bars = [[middle - low], [high - middle]]
-        axes.errorbar(x, middle, bars, color=color, marker=marker, markersize=3.5)
-
-
-def draw_references(axes, task, name):
-    """Published scores as lines, with their labels beside the panel, where no curve is."""
-    rows = [r for r in data.references() if r["task"] == task and name in r["figures"].split()]
-    rows.sort(key=lambda row: float(row["score"]))
-    for row in rows:
-        axes.axhline(float(row["score"]), color="0.45", linestyle=(0, (2, 3)), linewidth=0.9)
-    axes.set(ylim=(0, 1.07 * axes.get_ylim()[1]))
-    heights = spread([float(row["score"]) for row in rows], 0.065 * axes.get_ylim()[1])
-    for row, height in zip(rows, heights, strict=True):
-        steps = f"{float(row['steps']):.0e}".replace("e+0", "e").replace("e+", "e")
-        place = dict(transform=axes.get_yaxis_transform(), ha="left", va="center")
-        axes.text(1.02, height, f"{row['method']}, {steps}", fontsize=6, color="0.3", **place)
+            axes.plot(end, np.mean(greedy), **style | RING, clip_on=False, zorder=3)
+        if several:
+            middle, low, high = data.middle_and_interval(data.final_scores(seeds))
+            bars, x = [[middle - low], [high - middle]], end * (1.05 + 0.04 * number)
+            axes.errorbar(x, middle, bars, **style | {"linestyle": "-"})
+    ticks = plt.MaxNLocator(4 if several else 2, steps=[1, 2.5, 5, 10]).tick_values(0, end)
+    right = end * (1.05 + 0.04 * len(styles)) if several else end
+    axes.set(xlim=(0, right), xticks=ticks[ticks <= end])
+    axes.xaxis.set_major_formatter(in_thousands)
 
 
 def draw_bandits(results):
     """Figure 2: three exploration strategies by three methods."""
     methods = {"dpg": "DPG", "local": "QMLE, local samples", "global": "QMLE, global samples"}
     strategies = {"gaussian": "Gaussian noise", "epsilon-greedy": "ε-greedy", "uniform": "uniform"}
-    shape = dict(figsize=(8.8, 7.4), layout="constrained", sharex=True, sharey=True)
-    figure, grid = plt.subplots(3, 3, **shape)
+    figure, grid = plt.subplots(3, 3, figsize=(8, 7), sharex=True, sharey=True)
     for row, (strategy, strategy_name) in zip(grid, strategies.items(), strict=True):
         row[0].set_ylabel(f"{strategy_name} exploration\naction, dimension 2")
         for axes, method in zip(row, methods, strict=True):
@@ -152,45 +156,39 @@ def draw_bandits(results):
             delta = data.read_csv(folder / "delta.csv")
             for seed in np.unique(delta["seed"]):
                 way = delta[delta["seed"] == seed]
-                (line,) = axes.plot(way["mu_1"], way["mu_2"], color="tab:orange", linewidth=1)
+                (line,) = axes.plot(way["mu_1"], way["mu_2"], "-", color="tab:orange", linewidth=1)
                 end = dict(s=28, color="tab:red", edgecolor="white", zorder=3)
                 point = axes.scatter(way["mu_1"][-1], way["mu_2"][-1], **end)
-            axes.set(aspect="equal", xlim=(-1, 1), ylim=(-1, 1))
+            axes.set(aspect="equal", xlim=(-1, 1), ylim=(-1, 1), yticks=np.linspace(-1, 1, 5))
+            axes.grid(False)
     for axes, method_name in zip(grid[0], methods.values(), strict=True):
         axes.set_title(method_name)
     for axes in grid[2]:
         axes.set_xlabel("action, dimension 1")
-    grid[0, 0].legend([line, point], ["way of the delta", "its end"], loc="upper left", fontsize=8)
+    figure.legend([line, point], ["way of the delta", "its end"], **ABOVE, ncols=2)
     figure.colorbar(filled, ax=grid, label="learned Q of the first seed", shrink=0.6)
-    for suffix in ("png", "pdf"):
-        figure.savefig(results / f"figure_2.{suffix}", dpi=130)
+    save(figure, results / "figure_2", "pdf")
 
 
 def draw_climbing(results):
     """Figure 11: two learning curves."""
-    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for method, label, color, line in (
-        ("qmle", "QMLE, one predictor per agent", "#08306b", "-"),
-        ("vdn", "linear value decomposition", "#e6850e", "-."),
+    figure, axes = plt.subplots()
+    for method, label, style in (
+        ("qmle", "QMLE, one predictor per agent", QMLE),
+        ("vdn", "linear value decomposition", VDN),
     ):
         rows = data.read_csv(results / "climbing" / method / f"{method}_climbing.csv")
         steps, seeds = np.unique(rows["global_step"]), np.unique(rows["seed"])
         rewards = rows["greedy_reward"].reshape(len(steps), len(seeds))
-        mean, error = middle_and_error(rewards.T)
-        axes.fill_between(steps, mean - error, mean + error, color=color, alpha=0.3, linewidth=0)
-        axes.plot(steps, mean, line, color=color, linewidth=2, label=label)
+        draw_mean(axes, steps, rewards.T, style, label=label)
     for reward, label in ((11, "global optimum, 11"), (5, "both take the third action, 5")):
         axes.axhline(reward, color="0.35", linestyle="--", linewidth=0.8)
-        axes.text(steps[-1], reward + 0.3, label, ha="right", va="bottom", fontsize="small")
+        axes.text(steps[-1], reward + 0.3, label, ha="right", va="bottom")
     axes.set(xlabel="rounds", ylabel="greedy joint reward", title="Continuous climbing game")
-    axes.set(xlim=(0, steps[-1]), xticks=np.linspace(0, steps[-1], 5))
-    axes.set(ylim=(axes.get_ylim()[0] - 2, 14))
-    axes.yaxis.set_major_locator(plt.MultipleLocator(5))
+    axes.set(xlim=(0, steps[-1]), ylim=(None, 14), yticks=range(-5, 11, 5))
     axes.xaxis.set_major_formatter("{x:,.0f}")
-    title = f"mean of {len(seeds)} seeds, one standard error"
-    axes.legend(title=title, loc="lower right", frameon=False)
-    for suffix in ("png", "pdf"):
-        figure.savefig(results / f"figure_11.{suffix}", dpi=150)
+    axes.legend(title=f"mean of {len(seeds)} seeds, one standard error", loc="lower right")
+    save(figure, results / "figure_11", "pdf")
 
 
 def draw_first_run(results):
@@ -199,61 +197,59 @@ def draw_first_run(results):
     num_episodes = min(len(run) for run in runs)
     returns = np.stack([run["episodic_return"][:num_episodes] for run in runs])  # (seeds, episodes)
     steps = runs[0]["global_step"][:num_episodes]
-    mean, error = middle_and_error(returns)
-    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for i, run in enumerate(returns):
-        axes.plot(steps, run, color="0.75", linewidth=0.7, label="_" * (i > 0) + "single seeds")
-    axes.plot(steps, mean, color="tab:blue", label=f"mean of {len(runs)} seeds")
-    look = dict(alpha=0.3, color="tab:blue", label="one standard error")
-    axes.fill_between(steps, mean - error, mean + error, **look)
+    figure, axes = plt.subplots()
+    labels = ["single seeds", *["_"] * (len(runs) - 1)]
+    axes.plot(steps, returns.T, "-", color="0.7", linewidth=0.7, label=labels)
+    draw_mean(axes, steps, returns, QMLE, label=f"mean of {len(runs)} seeds, one standard error")
     axes.set(title="walker-walk, QMLE", xlabel="environment steps", ylabel="training return")
-    axes.set(ylim=(0, 1000), xlim=(0, None))
+    axes.set(ylim=(0, 1000), xlim=(0, steps[-1]))
     axes.xaxis.set_major_formatter(in_thousands)
-    axes.legend(loc="lower right", frameon=False)
-    figure.savefig(results / "walker-walk.png", dpi=150)
+    axes.legend(loc="lower right")
+    save(figure, results / "walker-walk")
 
 
 def draw_first_discrete(results):
     """Returns of single seeds of both scripts for discrete actions."""
-    styles = {"qmle_discrete": ("QMLE", "tab:blue", "-"), "dqn_discretized": ("DQN", "black", "--")}
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    for task, axes in zip(("CartPole-v1", "finger-spin"), panels, strict=True):
-        for script, (label, color, line) in styles.items():
-            for i, path in enumerate(sorted((results / task / script).glob("seed_?.csv"))):
+    styles = {"qmle_discrete": QMLE, "dqn_discretized": DQN}
+    figure, panels = plt.subplots(1, 2)
+    limits = {"CartPole-v1": (25_000, 500), "finger-spin": (100_000, 1000)}  # of steps, returns
+    for (task, (end, top)), axes in zip(limits.items(), panels, strict=True):
+        for script, style in styles.items():
+            for path in sorted((results / task / script).glob("seed_?.csv")):
                 run = data.read_csv(path)
                 window = np.ones(10) / 10  # episodes; those of CartPole are short and many
                 smooth = np.convolve(run["episodic_return"], window, "valid")
-                look = dict(color=color, linestyle=line, linewidth=1.1, label="_" * (i > 0) + label)
-                axes.plot(run["global_step"][9:], smooth, **look)
-        axes.set(title=task, xlabel="environment steps", ylim=(0, None))
-        axes.set(ylabel="training return, mean of 10 episodes")
+                axes.plot(run["global_step"][9:], smooth, **style, linewidth=1)
+        axes.set(title=task, xlabel="environment steps", xlim=(0, end), ylim=(0, top))
         axes.xaxis.set_major_formatter(in_thousands)
-        axes.legend(loc="upper left", frameon=False)
-    figure.savefig(results / "first_discrete.png", dpi=150)
+    panels[0].set_ylabel("training return, mean of 10 episodes")
+    handles = [plt.Line2D([], [], **style) for style in styles.values()]
+    figure.legend(handles, ["QMLE", "DQN"], title="a line for each seed", **ABOVE, ncols=2)
+    save(figure, results / "first_discrete")
 
 
 def draw_cost(results):
     """Milliseconds of an update and of an action against the number of samples."""
-    styles = {"walker-walk": ("o-", "C0"), "dog-walk": ("s--", "C1")}
-    figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, panels = plt.subplots(1, 2)
     whats = {"update": "m_target", "action": "m_greedy"}
     for axes, (what, count) in zip(panels, whats.items(), strict=True):
         for kind, machine in (("cpu", "2 CPU cores"), ("cuda", "one H100")):
             values, _ = data.read_speed(kind)
-            for task, (style, color) in styles.items():
+            for task, style in zip(("walker-walk", "dog-walk"), STYLES[:2], strict=True):
                 points = {
                     int(variant.split()[1]): time
                     for (part, name, variant), time in values.items()
                     if (part, name) == ("cost", f"{what}, {task}")
                 }
-                look = dict(color=color, markerfacecolor=color if kind == "cuda" else "white")
-                look |= dict(label=f"{task}, {machine}", markersize=5)
-                axes.plot(points.keys(), points.values(), style, **look)
+                fill = style["color"] if kind == "cuda" else "white"
+                look = dict(marker="o", markerfacecolor=fill, label=f"{task}, {machine}")
+                axes.plot(points.keys(), points.values(), **style, **look)
         axes.set(xscale="log", yscale="log", xlabel=f"{count}: samples in a search set")
-        axes.set(ylabel=f"ms per {what}")
-        axes.grid(alpha=0.3)
-    panels[0].legend(fontsize=7)
-    figure.savefig(results / "cost_of_samples.png", dpi=150)
+        axes.set(ylabel=f"milliseconds per {what}")
+        axes.xaxis.set_major_formatter("{x:,g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+    figure.legend(handles=panels[0].get_lines(), **ABOVE, ncols=4)
+    save(figure, results / "cost_of_samples")
 
 
 def draw_seeds(results):
@@ -261,13 +257,14 @@ def draw_seeds(results):
     values, _ = data.read_speed("cuda")
     keys = {count: ("seeds", "together", f"gymnasium S={count}") for count in range(1, 100)}
     speeds = {count: values[key] for count, key in keys.items() if key in values}
-    figure, axes = plt.subplots(figsize=(4.5, 3.4), layout="constrained")
-    axes.plot(speeds.keys(), speeds.values(), "ko-", markersize=5)
-    axes.set(xscale="log", xlabel="seeds", ylim=(0, None), ylabel="steps per second, together")
+    figure, axes = plt.subplots()
+    axes.plot(speeds.keys(), speeds.values(), marker="o", **QMLE)
+    axes.set(xscale="log", xlabel="seeds in one process, one H100", ylim=(0, None))
+    axes.set_ylabel("environment steps per second, together")
     axes.set_xticks(list(speeds), list(speeds))
     axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    figure.savefig(results / "seeds.png", dpi=150)
+    axes.yaxis.set_major_formatter("{x:,.0f}")
+    save(figure, results / "seeds")
 
 
 DRAWN_ALONE = {
