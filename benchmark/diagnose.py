@@ -78,22 +78,18 @@ def play(q_network, args, num_episodes, epsilon=0.0):
     envs = [script.make_env(args.env_id) for _ in range(num_episodes)]
     seeds = [script.episode_seed(args.seed + 2_000_000, i) for i in range(num_episodes)]
     obs = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
-    space = envs[0].action_space
     running, terminated, steps = [True] * num_episodes, np.zeros(num_episodes, bool), []
     while any(running):
         batch = torch.tensor(np.array(obs), dtype=torch.float32)
         features = q_network.obs_stream(batch)
         actions = script.sample_actions(q_network, features, args.num_greedy_samples, args)
-        actions = script.argmax_action(q_network, features, actions)[0].numpy()
+        actions = script.argmax_action(q_network, features, actions).numpy()
         explores = rng.random(num_episodes) < epsilon
         actions[explores] = rng.uniform(-1, 1, actions[explores].shape)
         rewards = np.full(num_episodes, np.nan)
         for i, env in enumerate(envs):
             if running[i]:
-                scaled = (actions[i].reshape(space.shape).astype(np.float64) + 1) / 2
-                action = space.low + scaled * (space.high - space.low)
-                action = np.clip(action, space.low, space.high).astype(space.dtype)
-                obs[i], rewards[i], terminated[i], truncated, _ = env.step(action)
+                obs[i], rewards[i], terminated[i], truncated, _ = env.step(actions[i])
                 running[i] = not (terminated[i] or truncated)
         steps.append((batch.numpy(), actions, rewards))
     return *map(np.array, zip(*steps, strict=True)), terminated
@@ -102,11 +98,8 @@ def play(q_network, args, num_episodes, epsilon=0.0):
 def load_model(path, seed):
     """The trained networks, and their run's flags with another seed."""
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    args = script.Args(**saved["args"])
-    args.seed, args.mixed_precision, args.compile = seed, False, False
-    env = script.make_env(args.env_id)
-    sizes = [math.prod(space.shape) for space in (env.observation_space, env.action_space)]
-    q_network = script.QNetwork(*sizes, args.num_bins)
+    args = script.parse_args([*saved["words"], "--seed", str(seed)])
+    q_network = script.QNetwork(*saved["sizes"][:3])
     q_network.load_state_dict(saved["q_network"])
     return q_network, args
 

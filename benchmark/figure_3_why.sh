@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Why some tasks of Figure 3 lag behind: experiments on four of them, each for a reason suspected (README, "Why the worst are
-# worst"). The runs of figure_3.sh are what they are held against, over the same steps.
+# Why some tasks of Figure 3 lag behind: experiments on four of them, each for a suspected reason
+# (docs/figure_3_why.md), held against the runs of figure_3.sh over the same steps.
 #   clipped-double-q   is it over-estimation? A second Q, and the smaller of both values: a patch of the script, made here
 #   updates-x5         is it too few updates? One every two steps instead of ten; the target is copied after as many steps
 #   gamma-0.97         do states in which it is stuck lose their value too slowly? Without reward a copy of the target takes at

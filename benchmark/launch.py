@@ -123,10 +123,10 @@ class Run:
         said = self.run_script()
         if self.is_illustration():
             data.write_whole(self.paths()[0], said.replace(f"{self.results}{os.sep}", ""))
-            made_by = data.describe("torch", "numpy")  # what config.json would say
-            made_by["device"] = f"cpu, {self.num_threads} threads"
+            device = f"cpu, {self.num_threads} threads"
         else:
-            made_by = self.keep_results()
+            device = self.keep_results()["device"]
+        made_by = data.describe("torch", "gymnasium", "mujoco", "numpy") | {"device": device}
         entry = self.identity() | {name: made_by[name] for name in ("commit", "versions", "device")}
         entry |= {"date": time.strftime("%F"), "minutes": round((time.time() - start) / 60, 1)}
         with open(self.results / ".lock", "w") as lock:  # other jobs may be entering theirs

@@ -61,15 +61,12 @@ def first_run():
 def cartpole():
     rows = []
     for script in ("qmle_discrete", "dqn_discretized"):
-        firsts, lasts = [], []
-        for path in sorted((RESULTS / "first_discrete/CartPole-v1" / script).glob("*_eval.csv")):
+        for seed in (1, 2, 3):
+            path = RESULTS / "first_discrete/CartPole-v1" / script / f"seed_{seed}_eval.csv"
             steps = np.unique(data.read_csv(path)["global_step"])
-            solved = [cell(step) for step in steps if greedy(path, step) >= 475]
-            firsts.append(solved[0] if solved else "never")
-            lasts.append(cell(greedy(path, 25_000)))
-        rows.append([f"`{script}.py`", "; ".join(firsts), "; ".join(lasts)])
-    what = "CartPole-v1, greedy return over 100 episodes, seeds 1; 2; 3"
-    return markdown([what, "first step at 475 or more", "at 25,000 steps"], rows)
+            solved = [cell(step) for step in steps if greedy(path, step) >= 475] or ["never"]
+            rows.append([f"`{script}.py`", seed, solved[0], cell(greedy(path, 25_000))])
+    return markdown(["script", "seed", "first step at 475 or more", "at 25,000 steps"], rows)
 
 
 def finger_spin():
@@ -82,24 +79,21 @@ def finger_spin():
         speed = np.ptp(run["global_step"]) / np.ptp(run["wall_time"])
         returns = [greedy(folder / "seed_1_eval.csv", at) for at in (50_000, 100_000)]
         rows.append([name, *map(cell, (*returns, speed))])
-    header = ["finger-spin, greedy return, one seed, default settings"]
-    header += ["at 50,000", "at 100,000 steps", "steps per second (two runs at a time)"]
+    header = ["script", "at 50,000", "at 100,000 steps", "steps per second, two runs at a time"]
     return markdown(header, rows)
 
 
 def loop():
-    variants = {"plain": "plain", "against": "before (d869a6c)"}
-    variants |= {"fast, float32": "fast, float32", "fast": "fast"}
-    rows = []
+    variants, rows = ("plain", "fast, float32", "fast"), []
     for kind, machine in EXACT.items():
         medians, manifests = data.read_speed(kind)
         version = manifests["loop"]["torch"].split("+")[0]
-        row = [f"{machine}, torch {version}, commit {manifests['loop']['commit']}"]
+        row = [f"{machine}, torch {version}"]
         row += [cell(medians.get(("loop", "training", variant))) for variant in variants]
         alone = medians.get(("loop", "dm_control alone, around fast", ""))
         share = medians.get(("loop", "share of dm_control alone", "fast"))
         rows.append([*row, cell(alone), cell(share, ".2f")])
-    header = ["steps per second", *variants.values(), "dm_control alone", "share of it"]
+    header = ["steps per second", *variants, "dm_control alone", "share of it"]
     return markdown(header, rows)
 
 
@@ -133,35 +127,28 @@ def cost():
 
 def seeds():
     medians, _ = data.read_speed("cuda")
-    variants, rows = [], []
-    for part, what, variant in medians:
-        if (part, what) == ("seeds", "together"):
-            backend, count = variant.split(" S=")
-            variants.append((backend == "envpool", int(count), variant))
-    for with_envpool, count, variant in sorted(variants):
-        whats = ("together", "environments", "acting", "update", "host", "one update alone")
-        values = [medians.get(("seeds", what, variant)) for what in whats]
-        row = [count, "EnvPool" if with_envpool else "dm_control", *map(cell, values[:-1])]
-        memory = medians.get(("seeds", "GPU memory", variant))
-        rows.append([*row, cell(values[-1], ".2f", " ms"), cell(memory, ".1f", " GB")])
-    header = ["seeds", "environments", "steps per second, together"]
-    header += ["a step of all seeds: waiting for environments, us", "acting, us", "update, us"]
-    return markdown([*header, "host, us", "one update alone", "GPU memory"], rows)
+    rows = []
+    for count in (1, 2, 4, 8, 16, 32):
+        whats = ("together", "one update alone", "GPU memory")
+        found = [medians.get(("seeds", what, f"gymnasium S={count}")) for what in whats]
+        rows.append([count, *map(cell, (found[0], found[0] / count))])
+        rows[-1] += [cell(found[1], ".2f"), cell(found[2], ".1f")]
+    header = ["seeds", "steps per second, together", "of each seed", "one update alone, ms"]
+    return markdown([*header, "GPU memory, GB"], rows)
 
 
 def discrete():
     rows = []
     for kind, machine in MACHINES.items():
-        medians, manifests = data.read_speed(kind)
-        where = f"{machine}, {manifests['discrete']['commit']}"
+        medians, _ = data.read_speed(kind)
         for task in ("finger-spin", "walker-walk", "dog-walk"):
             for script in ("qmle_discrete.py", "dqn_discretized.py"):
                 whats = ("training", "peak GPU memory", "peak resident memory")
                 cells = [medians.get(("discrete", what, f"{script} {task}")) for what in whats]
                 if None not in cells:
                     memory = [cell(value or None, ".2f", " GB") for value in cells[1:]]
-                    rows.append([where, task, f"`{script}`", cell(cells[0]), *memory])
-    header = ["machine, commit", "task", "script", "steps per second", "most GPU memory"]
+                    rows.append([machine, task, f"`{script}`", cell(cells[0]), *memory])
+    header = ["machine", "task", "script", "steps per second", "most GPU memory"]
     return markdown([*header, "most memory of the machine"], rows)
 
 
@@ -179,39 +166,38 @@ ACTION_DIMENSIONS = {task: number for number, tasks in TASKS.items() for task in
 
 
 def learning(name, folder=None):
-    """A row for each task, with the end and the mean of each variant's curve."""
+    """For each task the end and the mean of each variant's curve."""
     curves = data.read_curves(folder or RESULTS / name)
     variants = list(dict.fromkeys(variant for _, variant, _ in data.commands(name)))
     rows = []
     for task in sorted(curves, key=ACTION_DIMENSIONS.get):
         counts = sorted({len(seeds) for seeds in curves[task].values()})
-        row = [task, ACTION_DIMENSIONS[task], "; ".join(map(str, counts))]
-        for variant in variants:
-            by_seed = curves[task].get(variant)
-            scores = [data.final_scores(by_seed, share) for share in (0.1, 1)] if by_seed else []
-            row.append("; ".join(map(with_error, scores)))
-        rows.append(row)
-    what = "mean return (s.e.) of the last tenth; of the whole run"
-    return markdown([what, "action dimensions", "seeds", *variants], rows)
+        own = [curves[task].get(variant) for variant in variants]
+        for part, share in (("last tenth", 0.1), ("whole run", 1)):
+            scores = [data.final_scores(by_seed, share) if by_seed else [] for by_seed in own]
+            row = [task, ACTION_DIMENSIONS[task], " or ".join(map(str, counts)), part]
+            rows.append([*row, *map(with_error, scores)])
+    return markdown(["task", "action dimensions", "seeds", "return of the", *variants], rows)
 
 
-# Steps after which the columns of Figure 3 show published scores.
+# Steps after which the columns show published scores.
 PUBLISHED = {"DDPG": 5e5, "DMPO": 5e5, "DDPG (Spinning Up)": 1e6, "SAC": 1e6}
 PUBLISHED |= {"A3C": 1e8, "D4PG": 1e8}
 
 
-def published_score(row):
+def published(task, method):
     """A score of references.csv, with its steps where they are not those of the column."""
-    error = f" ({float(row['error']):.0f})" if row["error"] else ""
-    steps = float(row["steps"])
-    at = f" at {steps / 1e6:g}M" if steps != PUBLISHED[row["method"]] else ""
-    plural = "s" if row["seeds"] != "1" else ""
-    return f"{float(row['score']):.0f}{error}{at}, {row['seeds']} seed{plural}"
+    for row in data.references():
+        if (row["task"], row["method"]) == (task, method):
+            error = f" ({float(row['error']):.0f})" if row["error"] else ""
+            steps = float(row["steps"])
+            at = f" at {steps / 1e6:g}M" if steps != PUBLISHED[method] else ""
+            return f"{float(row['score']):.0f}{error}{at}"
+    return ""
 
 
 def figure_3(folder=RESULTS / "figure_3"):
-    """Returns of training over the 50,000 steps before 0.5M and 1M, beside published scores."""
-    published = {(row["task"], row["method"]): row for row in data.references()}
+    """Training returns over the 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
     curves, rows = data.read_curves(folder), []
     for task in sorted(curves, key=ACTION_DIMENSIONS.get):
         (by_seed,) = curves[task].values()
@@ -220,14 +206,21 @@ def figure_3(folder=RESULTS / "figure_3"):
             reaching = [curve for curve in by_seed.values() if curve[-1, 0] >= at]
             scores = [data.within(curve, at - 50_000, at).mean() for curve in reaching]
             row.append(with_error(scores))
-        row.append(with_error(data.greedy_returns(folder / task / "qmle")))
-        for method in PUBLISHED:
-            found = published.get((task, method))
-            row.append(published_score(found) if found else "")
-        rows.append(row)
-    header = ["task", "action dimensions", "seeds", "QMLE, training, 0.5M", "QMLE, training, 1M"]
-    header += ["greedy, at the end", "DDPG, 0.5M", "DMPO, 0.5M", "plain DDPG, 1M", "SAC, 1M"]
-    return markdown([*header, "A3C, 10<sup>8</sup>", "D4PG, 10<sup>8</sup>"], rows)
+        greedy = data.greedy_returns(folder / task / "qmle")
+        row += [with_error(greedy), sac := published(task, "SAC")]
+        share = np.mean(greedy) / float(sac.split()[0]) if "at" not in sac else None
+        rows.append([*row, cell(share, ".0%")])
+    header = ["task", "action dimensions", "seeds", "training, 0.5M", "training, 1M"]
+    return markdown([*header, "greedy, at the end", "SAC, 1M", "greedy over SAC"], rows)
+
+
+def figure_3_published():
+    """The other published scores."""
+    methods = [method for method in PUBLISHED if method != "SAC"]
+    tasks = sorted(ACTION_DIMENSIONS, key=lambda task: (ACTION_DIMENSIONS[task], task))
+    rows = [[task, *(published(task, method) for method in methods)] for task in tasks]
+    header = ["task", "DDPG, 0.5M", "DMPO, 0.5M", "plain DDPG, 1M", "A3C, 10<sup>8</sup>"]
+    return markdown([*header, "D4PG, 10<sup>8</sup>"], [row for row in rows if any(row[1:])])
 
 
 def read_diagnosis(folder):
@@ -253,54 +246,25 @@ def below_10(folder):
     return [*np.mean(shares, axis=0), *([np.mean(greedy)] if greedy else [])]
 
 
-def diagnosis_row(own):
-    """The cells that come from diagnose.py: means over the seeds, or a number for each."""
-
-    def mean(form, *names):
-        return "; ".join(format(np.mean(own[name]), form) for name in names if name in own)
-
-    def pairs(form, *names):
-        values = zip(*(own.get(name, ()) for name in names), strict=True)
-        return "; ".join(form.format(*value) for value in values)
-
-    q_and_return = "{:.0f}, {:.1f}"
-    failed = pairs(q_and_return, "greedy/q_below_10", "greedy/return_to_go_below_10")
-    if failed:
-        numbers = ", ".join(f"{value:.0f}" for value in own["greedy/num_below_10"])
-        failed += f" ({numbers} of {own['greedy/num_episodes'][0]:.0f})"
-    sources = [f"argmax/share_{name}" for name in ("uniform", "delta", "categorical", "stored")]
-    layers = [f"silent/{name}" for name in ("observation", "joint", "delta", "categorical")]
-    return [
-        with_error(own.get("charts/initial_q_gap", [])),
-        pairs(q_and_return, "greedy/q", "greedy/return_to_go"),
-        failed,
-        pairs("{:+.0f} ({:.0f})", "exploring/gain", "exploring/gain_error"),
-        mean(".0%", *sources),
-        mean(".2f", "losses/delta_loss", "losses/categorical_loss"),
-        mean(".0%", *layers),
-    ]
-
-
 def diagnosis(results=RESULTS / "figure_3"):
+    """What runs say of themselves; of the greedy policy the mean over the models that were kept."""
     measures, rows = {}, []
     for (task, variant, _), values in sorted(read_diagnosis(results).items()):
         if variant == "qmle":
             measures[task] = values  # of the last step
     for task in sorted(data.read_curves(results), key=ACTION_DIMENSIONS.get):
-        shares = "; ".join(f"{share:.0%}" for share in below_10(results / task / "qmle"))
-        rows.append([task, shares, *diagnosis_row(measures.get(task, {}))])
-    header = [
-        "task",
-        "episodes with a return below 10: first tenth; last tenth; greedy",
-        "training: Q at the start minus return",
-        "greedy: Q, return that followed",
-        "the same of greedy episodes below 10 (their number)",
-        "return with a tenth random minus greedy (s.e.)",
-        "a<sup>max</sup> from: uniform; delta; categorical; stored",
-        "losses: delta; categorical",
-        "silent units: observation; joint; delta; categorical",
-    ]
-    return markdown(header, rows)
+        own = measures.get(task, {})
+        row = [task, *(cell(share, ".0%") for share in below_10(results / task / "qmle"))]
+        row.append(with_error(own.get("charts/initial_q_gap", [])))
+        q, followed = (own.get(f"greedy/{name}", []) for name in ("q", "return_to_go"))
+        row.append(cell(np.mean(q) - np.mean(followed) if q else None))
+        gains, errors = (own.get(f"exploring/gain{name}", []) for name in ("", "_error"))
+        error = np.linalg.norm(errors) / len(errors) if errors else 0
+        row.append(f"{np.mean(gains):+.0f} ({error:.0f})" if gains else "")
+        rows.append(row)
+    header = ["task", "below 10: first tenth", "last tenth", "greedy"]
+    header += ["training: Q at the start minus return", "greedy: Q minus return"]
+    return markdown([*header, "return with a tenth random minus greedy"], rows)
 
 
 def figure_3_why(results=RESULTS):
@@ -372,10 +336,8 @@ def open_details(folder=RESULTS / "open_details"):
         if any(len(last) < 16 or last[0] < 200_000 for last in steps):
             rows.append([variant, "", "", "", "", "not run yet"])
             continue
-        ends = [np.array([curve[-20:, 1].mean() for curve in seeds]) for seeds in runs]
         areas[variant] = [np.array([curve[:, 1].mean() for curve in seeds]) for seeds in runs]
-        row = [variant, "; ".join(OPEN_TASKS)]
-        row += ["; ".join(cell(scores.mean()) for scores in own) for own in (ends, areas[variant])]
+        row = [variant, *(cell(area.mean()) for area in areas[variant])]
         if variant == "default":  # the first
             rows.append([*row, "", ""])
             continue
@@ -385,14 +347,12 @@ def open_details(folder=RESULTS / "open_details"):
         verdict = f"no difference found, a loss of 5% {loss}"
         verdict = "better" if low > 0 else "worse" if high < 0 else verdict
         rows.append([*row, f"{difference:+.1f} ({low:+.1f} to {high:+.1f})", verdict])
-    header = ["variant", "tasks", "return of the last 20 episodes"]
-    header += ["area: mean return of all episodes"]
-    header += ["difference of area to the default, 99.3% interval", "verdict"]
-    return markdown(header, rows)
+    header = ["mean return of all episodes", *OPEN_TASKS]
+    return markdown([*header, "mean difference to the default, 99.3% interval", "verdict"], rows)
 
 
 MADE_HERE = [first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete]
-MADE_HERE += [figure_3, diagnosis, figure_3_why, open_details]
+MADE_HERE += [figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)

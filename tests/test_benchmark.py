@@ -221,11 +221,12 @@ def test_tables_against_numbers_by_hand(tmp_path):
         rows = f"500000,0,1.0,9\n1000000,0,40.0,9\n1000000,1,{seed}0.0,9\n"  # the last counts
         path.write_text("global_step,episode,episodic_return,wall_time\n" + rows)
     row = tables.figure_3(tmp_path / "3").splitlines()[2]
-    assert row.startswith("| walker-walk | 6 | 3 | 200 (58) | 200 (58) | 30 (3) |")
+    assert row == "| walker-walk | 6 | 3 | 200 (58) | 200 (58) | 30 (3) | 911 (54) | 3% |"
     fake_results(tmp_path / "10", "walker-walk", "dqn", [7])  # one seed has no error
     fake_results(tmp_path / "10", "walker-walk", "qmle", [18, 22], rise=10)
-    row = tables.learning("figure_10", tmp_path / "10").splitlines()[2]
-    assert row == "| walker-walk | 6 | 1; 2 | 20 (2); 11 (2) | 7; 7 |  |  |"
+    last, whole = tables.learning("figure_10", tmp_path / "10").splitlines()[2:]
+    assert last == "| walker-walk | 6 | 1 or 2 | last tenth | 20 (2) | 7 |  |  |"
+    assert whole == "| walker-walk | 6 | 1 or 2 | whole run | 11 (2) | 7 |  |  |"
     plot.draw_curves(tmp_path / "10", "figure_10")  # which raises no error
 
 
