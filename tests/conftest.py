@@ -6,13 +6,16 @@ import runpy
 import signal
 import subprocess
 import sys
+import time
 
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes with two threads each are slow here
 
+import numpy as np
 import pytest
+import torch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEARNING = ["qmle_continuous", "qmle_discrete", "dqn_discretized"]  # scripts of the same shape
@@ -25,6 +28,11 @@ def tiny(script):
     return TINY if script == "dqn_discretized" else f"{TINY} {SEARCH}"
 
 
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def run_script(tmp_path, monkeypatch):
     """run_script("qmle_continuous", "--seed 1 ...") runs it as __main__ here, in an empty folder.
@@ -34,13 +42,18 @@ def run_script(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "tests")
+    ends = [0]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(name, flags):
         plain = ["--no-compile"] if name.startswith(("qmle_c", "qmle_d", "dqn")) else []
         plain = [] if "--compile" in flags or "climbing" in name else plain
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *plain])
-        return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
+        if int(time.time()) == ends[-1]:  # folders of one process have names by the second
+            time.sleep(1 - time.time() % 1)
+        end = runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
+        ends.append(int(time.time()))
+        return end
 
     yield run
     for number, handler in handlers.items():  # what a script does with them is for its own process
@@ -51,14 +64,56 @@ def command(script, flags):
     return [sys.executable, str(script), *flags.split()]
 
 
-def environment(**env):
-    return os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
+def start(folder, words, **env):
+    """Starts words in a folder, in a process of its own whose output is kept."""
+    env = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(words, cwd=folder, env=env, **pipes)
 
 
 def run_process(script, flags, cwd, **env):
-    """Runs a script file in a process of its own; returns the CompletedProcess with its texts."""
-    settings = {"cwd": cwd, "env": environment(**env), "capture_output": True, "text": True}
-    return subprocess.run(command(script, flags), timeout=300, **settings)
+    """Runs a script file in a process of its own; returns its exit status, output and errors."""
+    process = start(cwd, command(script, flags), **env)
+    output, errors = process.communicate(timeout=300)
+    return process.returncode, output, errors
+
+
+def wait_for(condition, process, seconds=120):
+    """Waits until condition() holds for a process that must not end before."""
+    end = time.time() + seconds
+    while not condition() and process.poll() is None and time.time() < end:
+        time.sleep(0.02)
+    assert condition(), process.stderr.read() if process.poll() is not None else "too late"
+
+
+def refused(run, name, flags):
+    """The line with which a script refuses its flags, before it has created anything."""
+    before = sorted(pathlib.Path.cwd().rglob("*"))
+    with pytest.raises(SystemExit) as refusal:
+        run(name, flags)
+    line = refusal.value.code
+    assert line.startswith("error: ") and "\n" not in line
+    assert sorted(pathlib.Path.cwd().rglob("*")) == before
+    return line
+
+
+def make_update(script, args, last, num=50, device="cpu"):
+    """What train_step takes, with a memory of random transitions of unequal priorities.
+
+    last are the arguments of QNetwork after the size of the observation, 5.
+    """
+    network, target = (script.QNetwork(5, *last).to(device) for _ in range(2))
+    size = last[0] if script.__name__ == "qmle_continuous" else len(last[0])
+    memory, rng = script.ReplayMemory(args, 5, size, device), np.random.default_rng(0)
+    for i in range(num):
+        obs, next_obs = rng.standard_normal((2, 5)).astype(np.float32)
+        action = rng.uniform(-1, 1, size) if size == last[0] else rng.integers(last[0])
+        memory.add(obs, action, float(i % 7), next_obs, i % 5 == 0)
+    memory.store()
+    td_errors = torch.rand(num, device=device) * 5
+    memory.remember(torch.arange(num, device=device), memory.a_max[:num].clone(), td_errors)
+    adam = {"lr": 5e-4, "fused": True, "capturable": device == "cuda"}
+    return network, target, torch.optim.Adam(network.parameters(), **adam), memory
 
 
 def rows(path):

@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import shutil
 import types
 
 import dpg_bandit
@@ -10,13 +9,10 @@ import numpy as np
 import pg_bandit
 import pytest
 import qmle_bandit
-import qmle_climbing
 import torch
-import vdn_climbing
-from conftest import ROOT, run_process
+from conftest import refused
 
-MODULES = [pg_bandit, dpg_bandit, qmle_bandit, qmle_climbing, vdn_climbing]
-SCRIPTS = {module.__name__: module for module in MODULES}
+SCRIPTS = {module.__name__: module for module in (pg_bandit, dpg_bandit, qmle_bandit)}
 
 
 @pytest.fixture
@@ -35,7 +31,7 @@ def test_softmax_gradient_by_hand():
     assert gradient[0].tolist() == pytest.approx([0.2 * -0.2, 0.3 * -1.2, 0.5 * 0.8])
 
 
-@pytest.mark.parametrize("std", [0.01, 0.1, 0.35, 1.0])
+@pytest.mark.parametrize("std", [0.01, 0.35])
 def test_continuous_policy_gradients_by_differences(std):
     at, grid = np.linspace(-0.9, 0.9, 7), np.linspace(-9, 9, 18_001)
     difference = (pg_bandit.reward(at + 1e-6) - pg_bandit.reward(at - 1e-6)) / 2e-6
@@ -52,9 +48,8 @@ def test_continuous_policy_gradients_by_differences(std):
         assert gradient == pytest.approx(difference, abs=1e-4)
 
 
-@pytest.mark.parametrize("std", [0.1, 0.35])
-def test_verdict_of_figure_1(std, run_script, capsys):
-    end = run_script("pg_bandit", f"--num-seeds 20 --gaussian-std {std}")
+def test_verdict_of_figure_1(run_script, capsys):
+    end = run_script("pg_bandit", "--num-seeds 20")
     assert end["best"].all() and end["ordered"].sum() == 19
     assert end["delta_ends"].all() and end["mean_ends"].all()
     assert "Gaussian: 20 of 20 end at the local optimum" in capsys.readouterr().out
@@ -102,71 +97,37 @@ def test_policy_gradient_search_set_argmax_and_predictor_loss_by_hand():
     assert loss.item() == pytest.approx((0.16 + 0.16) / 2 + 0.5)
     loss.backward()
     assert mu.grad.allclose(torch.tensor([[-0.4, 0.4], [-1.0, 0.0]]))  # so it steps towards a_max
-    steps = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
-    cosine = qmle_bandit.gradient_cosine(q_function([1.0, 0.0]), torch.zeros(3, 2), steps)
-    assert cosine.tolist() == pytest.approx([1.0, 0.0, -1.0])
 
 
 QUICK = "--exploration uniform --num-seeds 3 --total-timesteps 1400 --learning-starts 600"
-WHOLE = [f"--exploration {kind}" for kind in ("gaussian", "epsilon-greedy", "uniform")]
-CASES = [(f"{QUICK} --learning-rate 3e-3", "", "")]
-CASES += [pytest.param(flags, "", "", marks=pytest.mark.slow) for flags in WHOLE]
-OTHER_REWARDS = [("[0.6, 1.0]", "[0.7, 1.0]"), ("[0.35, 0.25]", "[0.4, 0.2]")]
-CASES += [pytest.param(WHOLE[2], *change, marks=pytest.mark.slow) for change in OTHER_REWARDS]
+CASES = [f"{QUICK} --learning-rate 3e-3"]
+for kind in ("gaussian", "epsilon-greedy", "uniform"):
+    CASES.append(pytest.param(f"--exploration {kind}", marks=pytest.mark.slow))
 
 
 @pytest.mark.parametrize("method, bump", [("dpg", 0), ("qmle --sampling local", 0), ("qmle", 1)])
-@pytest.mark.parametrize("flags, old, new", CASES)
-def test_verdict_of_figure_2(
-    method, bump, flags, old, new, run_script, tmp_path, no_figure, monkeypatch
-):
+@pytest.mark.parametrize("flags", CASES)
+def test_verdict_of_figure_2(method, bump, flags, run_script, no_figure):
     name, *sampling = method.split(maxsplit=1)
-    source = (ROOT / f"{name}_bandit.py").read_text()
-    assert old in source
-    (tmp_path / f"{name}_bandit.py").write_text(source.replace(old, new) if old else source)
-    monkeypatch.setattr("conftest.ROOT", tmp_path)
     end = run_script(f"{name}_bandit", " ".join([flags, *sampling]))
     assert end["in_basin"].all() and (end["reached"] == bump).all(), end["mu"][-1]
     assert not sampling or end["cosine"] > 0.85  # the local argmax follows the gradient
 
 
-@pytest.mark.parametrize("name", ["dpg_bandit", "qmle_bandit"])
-def test_same_seed_same_run(name, run_script, no_figure):
-    flags = "--num-seeds 2 --total-timesteps 120 --learning-starts 40 --batch-size 8"
-    ends = [run_script(name, f"{flags} --output {i}")["theta"].detach() for i in (1, 2)]
-    assert ends[0].equal(ends[1]) and not ends[0].equal(SCRIPTS[name].initial_delta([1, 2]))
-    rows = np.genfromtxt("1/delta.csv", delimiter=",", names=True)
-    assert rows.dtype.names == ("global_step", "seed", "mu_1", "mu_2", "reward") and len(rows) == 14
-
-
-BAD_FLAGS = ["num-seeds is 0", "seed is -1", "learning-rate is nan", "learning-rate is 0.0"]
-REFUSALS = [(name, case) for name in SCRIPTS for case in BAD_FLAGS]
-
-
-@pytest.mark.parametrize("name, case", [*REFUSALS, ("pg_bandit", "gaussian-std is 1.0")])
-def test_bad_flags_are_refused_in_one_line(name, case, run_script, tmp_path):
-    with pytest.raises(SystemExit) as refusal:
-        run_script(name, "--" + case.replace(" is ", " "))
-    line = refusal.value.code
-    assert line.startswith(f"error: --{case}, expected a number from ") and "\n" not in line
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_a_run_never_gets_the_folder_of_another(name, tmp_path, monkeypatch):
+def test_bad_flags_are_refused_in_one_line(name, run_script):
+    for case in ("num-seeds is 0", "seed is -1", "learning-rate is nan", "learning-rate is 0.0"):
+        line = refused(run_script, name, "--" + case.replace(" is ", " "))
+        assert line.startswith(f"error: --{case}, expected a number from ")
+
+
+def test_a_run_never_gets_the_folder_of_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    script = SCRIPTS[name]
     moments = [datetime.datetime(2026, 11, 1, 9, microsecond=i) for i in (1, 2, 2)]
     clock = types.SimpleNamespace(now=lambda: moments.pop(0))
-    monkeypatch.setattr(script, "datetime", types.SimpleNamespace(datetime=clock))
-    folders = [script.make_folder(script.Args(), name) for _ in range(2)]  # in one second
+    monkeypatch.setattr(pg_bandit, "datetime", types.SimpleNamespace(datetime=clock))
+    args = pg_bandit.Args()
+    folders = [pg_bandit.make_folder(args, "name") for _ in range(2)]  # in one second
     assert folders[0] != folders[1] and all(folder.is_dir() for folder in folders)
     with pytest.raises(FileExistsError):  # in one microsecond
-        script.make_folder(script.Args(), name)
-
-
-def test_script_copied_alone_runs(tmp_path):
-    script = shutil.copy(ROOT / "pg_bandit.py", tmp_path)
-    done = run_process(script, "--num-seeds 2", tmp_path, PYTHONPATH="")
-    assert done.returncode == 0, done.stderr
-    assert "results: runs" in done.stdout and len(list(tmp_path.glob("runs/*/figure.png"))) == 1
+        pg_bandit.make_folder(args, "name")

@@ -1,7 +1,6 @@
 """The benchmark folder: its launcher, its statistics, and that pages say what the data say."""
 
 import contextlib
-import csv
 import importlib
 import json
 import os
@@ -25,8 +24,6 @@ sys.path.insert(0, str(BENCHMARK))
 import data
 import diagnose
 import launch
-import plot
-import speed
 import tables
 
 FIGURES = sorted(path.stem for path in BENCHMARK.glob("*.sh") if "launch.py" in path.read_text())
@@ -47,7 +44,6 @@ config = dict(args=dict(seed=3), commit="abc", versions={}, device="cpu")
 head = "global_step,episodic_return,episodic_length,wall_time"
 (folder / "episodes.csv").write_text(head + "\\n10,1.5,10,1.0\\n20,3,10,2.0\\n40,4,20,3.0\\n")
 (folder / "eval.csv").write_text("global_step,episode,episodic_return,wall_time\\n20,0,7,2.0\\n")
-obs, policy, update = 0, lambda obs: obs, lambda: None
 """
 
 
@@ -147,15 +143,13 @@ def test_seeds_of_a_command_are_results_of_one_line_alone(tmp_path):
     assert [list(run.seeds()) for run in runs] == [[2, 3, 4], [5, 6]]
     with pytest.raises(ValueError, match="line 2 is .*seed_4.csv"):
         launch.read_runs([line.format(3, 2), line.format(1, 4)], tmp_path, tmp_path)
-    for wrong in ("a b", "a b python x.py", "a b bash x.sh", "a b python pg_bandit.py --seed=3"):
-        with pytest.raises(ValueError, match=f"line 1 is {wrong!r}, expected"):
-            launch.read_runs([wrong], tmp_path, tmp_path)
+    with pytest.raises(ValueError, match="line 1 is 'a b', expected"):
+        launch.read_runs(["a b"], tmp_path, tmp_path)
 
 
 def test_many_episodes_are_averaged_in_bins_of_steps(tmp_path):
     path = tmp_path / "episodes.csv"
-    lines = [f"{10 * i},{i}" for i in range(1, 101)]
-    path.write_text("\n".join(["global_step,episodic_return", *lines]))
+    path.write_text("\n".join(["step,return", *(f"{10 * i},{i}" for i in range(1, 101))]))
     thin = launch.thinned(path, most=50, num_bins=4).splitlines()
     assert thin[1:] == ["240,12.5", "490,37", "740,62", "1000,87.5"]  # ends before 250, 500, 750
 
@@ -203,49 +197,4 @@ def test_curves_and_statistics_by_hand():
     one, other = np.array([1.0, 2, 3, 6]), np.array([2.0, 4, 9, 9])
     expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.9)
     assert tables.welch([one], [other], 0.9) == pytest.approx((-3, *expected))
-
-
-def fake_results(folder, task, variant, values, rise=0):
-    """values: a return for each seed, lower by rise in all but the last tenth."""
-    (folder / task / variant).mkdir(parents=True)
-    for seed, value in enumerate(values, 1):
-        lines = [f"{1000 * i},{value - rise * (i <= 900)}" for i in range(1, 1001)]
-        path = folder / task / variant / f"seed_{seed}.csv"
-        path.write_text("\n".join(["global_step,episodic_return", *lines]))
-
-
-def test_tables_against_numbers_by_hand(tmp_path):
-    fake_results(tmp_path / "3", "walker-walk", "qmle", [100, 200, 300])
-    for seed in (1, 2, 3):
-        path = tmp_path / "3" / "walker-walk" / "qmle" / f"seed_{seed}_eval.csv"
-        rows = f"500000,0,1.0,9\n1000000,0,40.0,9\n1000000,1,{seed}0.0,9\n"  # the last counts
-        path.write_text("global_step,episode,episodic_return,wall_time\n" + rows)
-    row = tables.figure_3(tmp_path / "3").splitlines()[2]
-    assert row == "| walker-walk | 6 | 3 | 200 (58) | 200 (58) | 30 (3) | 911 (54) | 3% |"
-    fake_results(tmp_path / "10", "walker-walk", "dqn", [7])  # one seed has no error
-    fake_results(tmp_path / "10", "walker-walk", "qmle", [18, 22], rise=10)
-    last, whole = tables.learning("figure_10", tmp_path / "10").splitlines()[2:]
-    assert last == "| walker-walk | 6 | 1 or 2 | last tenth | 20 (2) | 7 |  |  |"
-    assert whole == "| walker-walk | 6 | 1 or 2 | whole run | 11 (2) | 7 |  |  |"
-    plot.draw_curves(tmp_path / "10", "figure_10")  # which raises no error
-
-
-def test_speed_reads_what_a_script_leaves(tmp_path):
-    (tmp_path / "learner.py").write_text(LEARNER)
-    told = speed.run(tmp_path / "learner.py", "--seed", 3, parts=True)
-    assert told["speed"] == 20 and told["action"] < 1 and told["host"] > 0.05
-
-
-@pytest.mark.parametrize("figure, num_runs", [("figure_3", 65), ("figure_3_why", 80)])
-def test_diagnosis_agrees_with_the_returns(figure, num_runs):
-    """Of each run the event file says of the last tenth what the committed returns say."""
     np.testing.assert_allclose(diagnose.returns_to_go([[1], [0], [2]], 0.5), [[1.5], [1], [2]])
-    rows = csv.DictReader((data.RESULTS / figure / "diagnosis.csv").open())
-    rows = [row for row in rows if row["measure"] == "charts/episodic_return"]
-    assert len(rows) >= num_runs
-    for row in rows:
-        folder = data.RESULTS / ("figure_3" if row["variant"] == "qmle" else figure)
-        path = folder / row["task"] / row["variant"] / f"seed_{row['seed']}.csv"
-        curve, until = np.loadtxt(path, delimiter=",", skiprows=1), int(row["until"])
-        late = data.within(curve, 0.9 * until, until).mean()
-        assert float(row["value"]) == pytest.approx(late, rel=1e-3), row

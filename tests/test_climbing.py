@@ -1,13 +1,12 @@
 """The climbing game of Figure 11: reward, equations, decentralisation, seeds and both verdicts."""
 
-import csv
 import types
 
 import pytest
 import qmle_climbing as qmle
 import torch
 import vdn_climbing as vdn
-from conftest import ROOT
+from conftest import refused
 
 SCRIPTS = {"qmle_climbing": qmle, "vdn_climbing": vdn}
 SMALL = "--num-seeds 2 --total-timesteps 60 --eval-frequency 20 --learning-starts 20"
@@ -30,24 +29,19 @@ def fill(script):
     return memory
 
 
-@both
-def test_reward_at_the_centres_and_on_the_ramps(name):
-    reward = SCRIPTS[name].climbing_reward
+def test_reward_at_the_centres_and_on_the_ramps():
     centres = torch.cartesian_prod(*[torch.tensor([-2 / 3, 0, 2 / 3])] * 2)
     for signs in SIGNS:  # the effective action is o_i * a_i
-        rewards = reward(signs, signs * centres)
+        rewards = qmle.climbing_reward(signs, signs * centres)
         assert rewards.view(3, 3).tolist() == [pytest.approx(row) for row in PAYOFFS]
     for effective, expected in [
-        ((-1 / 3, -1.0), -9.5),  # the middle of a ramp: (11 - 30) / 2
-        ((-1 / 3 + 0.025, -1.0), 0.25 * 11 - 0.75 * 30),  # three quarters along it
+        ((-1 / 3 + 0.025, -1.0), 0.25 * 11 - 0.75 * 30),  # three quarters along a ramp
         ((-1 / 3, -1 / 3), -10.5),  # two ramps cross: (11 - 30 - 30 + 7) / 4
         ((-0.384, -0.384), 11.0),  # just off the ramps
         ((-0.282, -0.384), -30.0),
     ]:
-        value = reward(torch.ones(2), torch.tensor(effective)).item()
+        value = qmle.climbing_reward(torch.ones(2), torch.tensor(effective)).item()
         assert value == pytest.approx(expected, abs=1e-4)
-    grid = torch.cartesian_prod(*[torch.linspace(-1, 1, 201)] * 2)
-    assert reward(torch.ones(2), grid).max() == 11
 
 
 def test_search_set_argmax_and_losses_by_hand():
@@ -66,73 +60,39 @@ def test_search_set_argmax_and_losses_by_hand():
     assert a_max.tolist() == [[[0.5, 1.0]], [[-1.0, 0.0]]]
     q, rewards = torch.tensor([[1.0, 2.0], [0.0, -30.0]]), torch.tensor([[11.0, 2.0], [0.0, -30]])
     assert qmle.q_loss(q, rewards).tolist() == vdn.q_loss(q, rewards).tolist() == [50.0, 0.0]
-    mode = torch.tensor([[[0.0, 0.5]], [[1.0, -1.0]]], requires_grad=True)
+    mode = torch.tensor([[[0.0, 0.5]], [[1.0, -1.0]]])
     loss = qmle.argmax_predictor_loss(mode, torch.tensor([[[1.0, 0.5]], [[1.0, 0.0]]]))
     assert loss.tolist() == [0.5, 0.5]
-    loss.sum().backward()
-    assert mode.grad.tolist() == [[[-1.0, 0.0]], [[0.0, -1.0]]]  # each towards its part of a_max
 
 
 def test_update_writes_the_best_action_back():
     q_network, memory = qmle.QNetwork(generators(1, 2), 16), fill(qmle)
     old = memory.a_max.clone()
     assert old.equal(memory.actions)  # what a_max starts as
-    _, rows = memory.sample(generators(7, 8), 30)
-    assert set(rows.flatten().tolist()) <= set(range(40)) and not rows[0].equal(rows[1])
     optimizer = torch.optim.Adam(q_network.parameters(), lr=0.0)
     qmle.train_step(generators(7, 8), q_network, optimizer, memory, qmle.Args(batch_size=30))
     values = [q_network.q_values(memory.obs, a.unsqueeze(2)) for a in (old, memory.a_max)]
     assert (values[1] >= values[0]).all() and (values[1] > values[0]).any()
-    for seed, changed in enumerate((memory.a_max != old).any(2)):
-        assert set(changed.nonzero().flatten().tolist()) <= set(rows[seed].tolist())
 
 
 def test_agents_act_on_their_own_observations_without_q():
     q_network, obs = qmle.QNetwork(generators(1, 2), 16), SIGNS.expand(2, 4, 2)
     others = obs * torch.tensor([1.0, -1.0])  # agent 2 observes the opposite
+    del q_network.joint
     actions, changed = (qmle.greedy_action(q_network, o) for o in (obs, others))
     assert actions[..., 0].equal(changed[..., 0]) and (actions[..., 1] != changed[..., 1]).all()
-    del q_network.joint
-    assert qmle.greedy_action(q_network, obs).equal(actions)
-    q_network, args = vdn.QNetwork(generators(1, 2), 16), vdn.Args(num_greedy_samples=50)
-    actions = vdn.greedy_action(generators(4, 5), q_network, obs, args)
-    changed = vdn.greedy_action(generators(4, 5), q_network, others, args)
-    assert actions[..., 0].equal(changed[..., 0]) and not actions[..., 1].equal(changed[..., 1])
 
 
 def test_the_decomposition_is_additive_and_its_argmax_is_each_agents_own():
-    obs, args = SIGNS.expand(2, 4, 2), vdn.Args(num_greedy_samples=20)
-    samples = vdn.sample_uniform(generators(3, 4), 4, 20)
+    q_network, args = vdn.QNetwork(generators(1, 2), 16), vdn.Args(num_greedy_samples=20)
+    obs, samples = SIGNS.expand(2, 4, 2), vdn.sample_uniform(generators(3, 4), 4, 20)
     joint = torch.cartesian_prod(torch.arange(20), torch.arange(20))
     pairs = torch.stack([samples[:, :, joint[:, i], i] for i in range(2)], dim=-1)
-    mixed = []
-    for script in (vdn, qmle):
-        q_network = script.QNetwork(generators(1, 2), 16)
-        q = q_network.q_values(obs, pairs).detach()
-        table = q.view(2, 4, 20, 20)
-        corner = table[..., :1, :1] - table[..., :1, :] - table[..., :1]
-        mixed.append((table + corner).abs().max())  # 0 if Q is a sum of two functions
-        if script is vdn:
-            best = pairs.take_along_dim(q.argmax(2)[..., None, None], dim=2).squeeze(2)
-            assert vdn.greedy_action(generators(3, 4), q_network, obs, args).equal(best)
-            own = [q_network.utility(i, obs[..., i], pairs[..., i]) for i in range(2)]
-            assert q.allclose(own[0] + own[1])
-    assert mixed[0] < 1e-5 and mixed[1] > 1e-3
-
-
-@both
-def test_data_of_one_seed_never_reach_another(name):
-    script, ends = SCRIPTS[name], []
-    for corrupt in (False, True):
-        q_network, memory = script.QNetwork(generators(1, 2), 8), fill(script)
-        draws = generators(3, 4)
-        memory.rewards[0] *= -3 if corrupt else 1
-        optimizer = torch.optim.Adam(q_network.parameters(), lr=1e-2, fused=True)
-        for _ in range(20):
-            script.train_step(draws, q_network, optimizer, memory, script.Args(batch_size=16))
-        ends.append(q_network.state_dict())
-    assert all(ends[0][key][1].equal(ends[1][key][1]) for key in ends[0])
-    assert not any(ends[0][key][0].equal(ends[1][key][0]) for key in ends[0] if "pred" not in key)
+    q = q_network.q_values(obs, pairs)
+    own = [q_network.utility(i, obs[..., i], pairs[..., i]) for i in range(2)]
+    assert q.allclose(own[0] + own[1])
+    best = pairs.take_along_dim(q.argmax(2)[..., None, None], dim=2).squeeze(2)
+    assert vdn.greedy_action(generators(3, 4), q_network, obs, args).equal(best)
 
 
 @both
@@ -147,58 +107,40 @@ def test_same_seed_same_run_alone_or_beside_others(name, run_script, capsys, mon
         assert not weights[0][key][0].equal(weights[0][key][1])
     states = ends[0]["optimizer"].state.values()
     assert {state["step"].item() for state in states} == {5}  # updates at 20, 30, 40, 50 and 60
-    text = (ends[0]["folder"] / f"{name}.csv").read_text()
-    assert text == (ends[1]["folder"] / f"{name}.csv").read_text()
-    rows = [(row["global_step"], row["seed"]) for row in csv.DictReader(text.splitlines())]
-    assert rows == [(str(step), seed) for step in (0, 20, 40, 60) for seed in "12"]
     names = {path.name for path in ends[0]["folder"].iterdir()}
     assert names == {f"{name}.{kind}" for kind in ("csv", "png", "pdf")}
     assert capsys.readouterr().out.count("verdict: ") == 3
-    assert ends[2]["folder"].parent.name == "runs"
 
 
 def test_each_agent_explores_as_often_as_asked_for(run_script):
     flags = "--num-seeds 1 --total-timesteps 4000 --eval-frequency 4000 --train-frequency 500"
-    end = run_script("qmle_climbing", f"{flags} --learning-starts 9000 --exploration-epsilon 0.5")
+    end = run_script("qmle_climbing", f"{flags} --learning-starts 9000 --exploration-epsilon 0.25")
     memory = end["memory"]
     assert not end["optimizer"].state and abs(memory.obs[0].prod(1).mean()) < 0.06
     greedy = qmle.greedy_action(end["q_network"], memory.obs)
     explored = (memory.actions[0] - greedy[0]).abs() > 1e-5
-    assert explored.float().mean(0).tolist() == pytest.approx([0.5, 0.5], abs=0.03)
-    assert explored.all(1).float().mean().item() == pytest.approx(0.25, abs=0.03)
-
-
-BAD_FLAGS = {
-    "--exploration-epsilon 1.5": "--exploration-epsilon is 1.5, expected a number from 0 to 1",
-    "--eval-frequency 15": "are (20000, 15, 10), expected each to be a multiple of the next",
-    "--total-timesteps 700": "are (700, 500, 10), expected each to be a multiple of the next",
-    "--output file": "File exists",
-}
+    assert explored.float().mean(0).tolist() == pytest.approx([0.25, 0.25], abs=0.03)
+    assert explored.all(1).float().mean().item() == pytest.approx(0.0625, abs=0.02)
 
 
 @both
-@pytest.mark.parametrize("flags, message", BAD_FLAGS.items())
-def test_bad_input_is_refused_in_one_line(name, flags, message, run_script, tmp_path):
+def test_bad_input_is_refused_in_one_line(name, run_script, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(SystemExit) as refusal:
-        run_script(name, flags)
-    line = str(refusal.value.code)
-    assert line.startswith("error: ") and message in line and "\n" not in line
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    for flags, message in (
+        ("--exploration-epsilon 1.5", "--exploration-epsilon is 1.5, expected a number from 0"),
+        ("--total-timesteps 700", "are (700, 500, 10), expected each to be a multiple of"),
+        ("--output file", "File exists"),
+    ):
+        assert message in refused(run_script, name, flags)
 
 
 QUICK = "--num-seeds 3 --eval-frequency 2000 --train-frequency 20 --learning-rate 6e-3"
-ENDS = {"qmle_climbing": (11, "12000"), "vdn_climbing": (5, "6000")}
-TRAPS = ["", "-33.0, 0.0], [-33.0, 7.0, 6.6", "-27.0, 0.0], [-33.0, 7.0, 5.4"]
-CASES = [(name, f"{QUICK} --total-timesteps {ENDS[name][1]}", "") for name in SCRIPTS]
-CASES += [pytest.param(n, "", trap, marks=pytest.mark.slow) for n in SCRIPTS for trap in TRAPS]
+CASES = [("qmle_climbing", 11, f"{QUICK} --total-timesteps 12000")]
+CASES += [("vdn_climbing", 5, f"{QUICK} --total-timesteps 6000")]
+CASES += [pytest.param(*case[:2], "", marks=pytest.mark.slow) for case in CASES]
 
 
-@pytest.mark.parametrize("name, flags, trap", CASES)
-def test_verdict_of_figure_11(name, flags, trap, run_script, tmp_path, monkeypatch):
-    source, original = (ROOT / f"{name}.py").read_text(), "-30.0, 0.0], [-30.0, 7.0, 6.0"
-    assert source.count(original) == 1
-    (tmp_path / f"{name}.py").write_text(source.replace(original, trap or original))
-    monkeypatch.setattr("conftest.ROOT", tmp_path)
+@pytest.mark.parametrize("name, best, flags", CASES)
+def test_verdict_of_figure_11(name, best, flags, run_script):
     end = run_script(name, flags)
-    assert end["curve"].shape[1] >= 3 and abs(end["curve"][-1] - ENDS[name][0]).max() <= 0.1
+    assert end["curve"].shape[1] >= 3 and abs(end["curve"][-1] - best).max() <= 0.1

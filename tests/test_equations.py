@@ -1,27 +1,17 @@
 """Every equation against numbers worked out by hand, or against a plain and slow computation."""
 
+import itertools
 import math
 import types
 
+import conftest
 import gymnasium as gym
 import numpy as np
 import pytest
 import qmle_continuous as script
 import torch
 
-RATIOS = [
-    (0.9, 0.01, 0.09),
-    (0.5, 0.5, 0.0),
-    (1.0, 0.0, 0.0),
-    (0.0, 0.0, 1.0),
-    (0.29, 0.3, 0.41),
-    (1 / 3, 1 / 3, 1 / 3),
-]
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
+RATIOS = [(0.9, 0.01, 0.09), (0.0, 0.0, 1.0), (0.29, 0.3, 0.41), (1 / 3, 1 / 3, 1 / 3)]
 
 
 def make_args(ratios=RATIOS[0], on_grid=False, **flags):
@@ -38,29 +28,19 @@ def make_networks():
 # ---- the search set
 
 
-@pytest.mark.parametrize("ratios", RATIOS)
-def test_budget_adds_up_and_is_nearest_to_the_ratios(ratios):
-    for m in range(1, 201):
+def test_budget_is_nearest_to_the_ratios():
+    for m, ratios in itertools.product(range(1, 201), RATIOS):
         counts = script.split_budget(m, ratios)
         assert sum(counts) == m and min(counts) >= 0
         for count, ratio in zip(counts, ratios, strict=True):
             assert abs(count - m * ratio) < 1 + 1e-9 and (ratio > 0 or count == 0)
-
-
-@pytest.mark.parametrize(
-    "m, ratios, expected",
-    [
-        (100, RATIOS[0], (90, 1, 9)),
+    for m, ratios, expected in [
         (1000, RATIOS[0], (900, 10, 90)),
-        (2, RATIOS[0], (2, 0, 0)),
-        (2, (0.5, 0.5, 0.0), (1, 1, 0)),
         (1, (0.5, 0.5, 0.0), (1, 0, 0)),  # a tie goes to the earlier one
         (10, (0.15, 0.15, 0.7), (2, 1, 7)),
         (100, (0.29, 0.3, 0.41), (29, 30, 41)),  # 0.29 * 100 is 28.999999999999996 in floats
-    ],
-)
-def test_budget_by_hand(m, ratios, expected):
-    assert script.split_budget(m, ratios) == expected
+    ]:
+        assert script.split_budget(m, ratios) == expected
 
 
 def test_grid_points():
@@ -80,8 +60,7 @@ def test_uniform_samples_fill_the_box_evenly_and_independently():
     assert (counts / samples.numel() - 0.1).abs().max() < 0.01  # 5 s.d. are 0.0087
     assert (torch.corrcoef(samples.reshape(-1, 3).T) - torch.eye(3)).abs().max() < 0.05
     values, counts = script.sample_uniform((50, 200, 2), 5).unique(return_counts=True)
-    assert values.tolist() == [-1, -0.5, 0, 0.5, 1]
-    assert (counts / 20_000 - 0.2).abs().max() < 0.015
+    assert values.tolist() == [-1, -0.5, 0, 0.5, 1] and (counts - 4000).abs().max() < 300
 
 
 def fixed_predictors(mode, logits):
@@ -106,9 +85,8 @@ def test_delta_samples():
 
 
 def test_categorical_samples_follow_the_softmax_of_each_dimension():
-    chances = [[[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]], [[0.1, 0.1, 0.8], [1.0, 0.0, 0.0]]]
-    chances = torch.tensor(chances)  # (B, A, K)
-    network = fixed_predictors(torch.zeros(2, 2), chances.log())
+    chances = torch.tensor([[[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]]])  # (B, A, K)
+    network = fixed_predictors(torch.zeros(1, 2), chances.log())
     samples = script.sample_actions(network, None, 20_000, make_args((0, 0, 1)))
     for k, value in enumerate((-1.0, 0.0, 1.0)):
         assert ((samples == value).float().mean(1) - chances[..., k]).abs().max() < 0.02
@@ -116,29 +94,27 @@ def test_categorical_samples_follow_the_softmax_of_each_dimension():
     assert abs(both - 0.35) < 0.02  # independent per dimension: 0.7 * 0.5
 
 
-@pytest.mark.parametrize("m", [1, 2, 7, 100])
 @pytest.mark.parametrize("ratios", RATIOS)
-def test_search_set_is_ordered_and_always_numbers_m(m, ratios):
+def test_search_set_is_ordered_and_always_numbers_m(ratios):
     network, _ = make_networks()
     features = network.obs_stream(torch.randn(4, 5))
-    samples = script.sample_actions(network, features, m, make_args(ratios))
-    assert samples.shape == (4, m, 3) and samples.abs().max() <= 1
-    num_uniform, num_delta, num_categorical = script.split_budget(m, ratios)
-    if num_delta:
-        assert samples[:, num_uniform].allclose(network.delta_predictor(features))
-    last = samples[:, m - num_categorical :]
-    assert last.equal(last.round())
-    grid = script.sample_actions(network, features, m, make_args(ratios, on_grid=True))
-    assert grid.shape == (4, m, 3) and set(grid.unique().tolist()) <= {-1.0, 0.0, 1.0}
+    for m in (1, 2, 7, 100):
+        samples = script.sample_actions(network, features, m, make_args(ratios))
+        assert samples.shape == (4, m, 3) and samples.abs().max() <= 1
+        num_uniform, num_delta, num_categorical = script.split_budget(m, ratios)
+        if num_delta:
+            assert samples[:, num_uniform].allclose(network.delta_predictor(features))
+        last = samples[:, m - num_categorical :]
+        assert last.equal(last.round())
 
 
-@pytest.mark.parametrize("fraction, expected", [(0.0, 0), (0.5, 45), (1.0, 90)])
-def test_share_of_the_uniform_samples_on_the_grid(fraction, expected):
+def test_share_of_the_uniform_samples_on_the_grid():
     network, _ = make_networks()
-    args = make_args(uniform_grid_fraction=fraction)
-    samples = script.sample_actions(network, network.obs_stream(torch.randn(4, 5)), 100, args)
-    uniform = samples[:, :90]
-    assert (uniform == uniform.round()).all(-1).sum(1).tolist() == [expected] * 4
+    for fraction, expected in ((0.0, 0), (0.5, 45), (1.0, 90)):
+        args = make_args(uniform_grid_fraction=fraction)
+        samples = script.sample_actions(network, network.obs_stream(torch.randn(4, 5)), 100, args)
+        on_grid = (samples[:, :90] == samples[:, :90].round()).all(-1)
+        assert on_grid.sum(1).tolist() == [expected] * 4
 
 
 # ---- the argmax
@@ -156,61 +132,17 @@ def test_argmax_is_the_best_of_exactly_the_evaluated_actions(num_states):
         assert a_max[state].equal(actions[state, int(np.argmax(q))])
 
 
-BOUNDS = [([-1.0, -1.0], [1.0, 1.0]), ([-0.5, 1.0], [2.0, 1.5]), ([0.0, -8.0], [10.0, -2.0])]
-
-
-@pytest.mark.parametrize("low, high", BOUNDS)
-def test_sampled_argmax_converges_to_the_true_one_of_a_non_separable_q(low, high):
-    space = gym.spaces.Box(np.array(low), np.array(high), dtype=np.float64)
-    best, width = torch.tensor([0.3, -0.6]), np.array(high) - np.array(low)
-
-    def q_values(features, actions):  # a narrow valley along the diagonal
-        d0, d1 = (actions - best).unbind(-1)
-        return -(d0**2 + d1**2 + 1.8 * d0 * d1)
-
-    network = types.SimpleNamespace(q_values=q_values)
-    target = np.array(low) + (best.numpy() + 1) / 2 * width
-    gaps, distances = [], []
-    for m in (10, 100, 1000, 100_000):
-        actions = script.sample_uniform((16, m, 2))
-        a_max = script.argmax_action(network, torch.zeros(16, 1), actions)
-        gaps.append(-q_values(None, a_max).mean().item())
-        scaled = np.stack([script.to_env_action(a, space) for a in a_max.numpy()])
-        distances.append(np.abs((scaled - target) / width).mean())
-    assert gaps == sorted(gaps, reverse=True) and gaps[-1] < 1e-4
-    assert distances[-1] < 0.01 < distances[0]
-
-
-def test_greedy_action_is_the_argmax_of_the_online_network():
-    network, _ = make_networks()
-    obs, args = torch.randn(5), make_args(num_greedy_samples=200)
-    greedy = torch.stack([script.greedy_action(network, args, obs) for _ in range(50)])
-    features = network.obs_stream(obs.unsqueeze(0))
-    q_uniform = network.q_values(features, script.sample_uniform((1, 2000, 3)))
-    q_greedy = network.q_values(features, greedy.unsqueeze(0))
-    assert greedy.shape == (50, 3) and (q_greedy > q_uniform.quantile(0.9)).all()
-
-
 # ---- the networks
 
 
 def test_layer_sizes_of_the_paper():
-    network = script.QNetwork(24, 6, 3)
-    shapes = {name: tuple(p.shape) for name, p in network.named_parameters()}
-    expected = {
-        "obs_stream.0.weight": (128, 24),
-        "obs_stream.1.linear1.weight": (128, 128),
-        "obs_stream.1.linear2.weight": (128, 128),
-        "action_stream.0.weight": (128, 6),
-        "joint_block.linear1.weight": (256, 256),
-        "joint_block.linear2.weight": (256, 256),
-        "joint_output.weight": (1, 256),
-        "delta_predictor.0.weight": (128, 128),
-        "delta_predictor.2.weight": (6, 128),
-        "categorical_predictor.0.weight": (128, 128),
-        "categorical_predictor.2.weight": (18, 128),
-    }
-    assert expected.items() <= shapes.items()
+    layers = """obs_stream.0 128 24, obs_stream.1.linear1 128 128, obs_stream.1.linear2 128 128,
+        action_stream.0 128 6, joint_block.linear1 256 256, joint_block.linear2 256 256,
+        joint_output 1 256, delta_predictor.0 128 128, delta_predictor.2 6 128,
+        categorical_predictor.0 128 128, categorical_predictor.2 18 128"""
+    parameters = script.QNetwork(24, 6, 3).state_dict()
+    for name, *shape in (layer.split() for layer in layers.split(",")):
+        assert list(parameters[f"{name}.weight"].shape) == [int(size) for size in shape]
 
 
 def test_sharing_the_observation_half_changes_nothing():
@@ -266,24 +198,7 @@ def test_argmax_predictor_losses_by_hand():
 
 def make_update(**flags):
     args = make_args(buffer_size=64, batch_size=32, num_target_samples=20, **flags)
-    network, target = make_networks()
-    memory = script.ReplayMemory(args, 5, 3, torch.device("cpu"))
-    rng = np.random.default_rng(0)
-    for i in range(50):
-        obs, next_obs = rng.standard_normal((2, 5)).astype(np.float32)
-        memory.add(obs, rng.uniform(-1, 1, 3), float(i % 7), next_obs, i % 5 == 0)
-    memory.store()
-    memory.remember(torch.arange(50), memory.a_max[:50].clone(), torch.rand(50) * 5)
-    return args, network, target, torch.optim.Adam(network.parameters(), lr=5e-4), memory
-
-
-def test_update_moves_every_weight_and_leaves_the_target_alone():
-    args, network, target, optimizer, memory = make_update()
-    before = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
-    metrics = script.train_step(network, target, optimizer, memory, args)
-    assert all(not v.equal(before[0][k]) for k, v in network.state_dict().items())
-    assert all(v.equal(before[1][k]) for k, v in target.state_dict().items())
-    assert all(math.isfinite(value) for value in metrics.values())
+    return args, *conftest.make_update(script, args, (3, 3))
 
 
 @pytest.mark.parametrize("predictor_target", ["fresh", "stored"])
@@ -321,7 +236,10 @@ def test_update_computes_the_equations(stored_action, predictor_target, monkeypa
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
         predictions = network.delta_predictor(network.obs_stream(next_obs))
     td_errors, a_max = torch.stack(targets) - q, torch.stack(a_max)
+    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
     metrics = script.train_step(network, target, optimizer, memory, args)
+    assert all(not v.equal(states[0][k]) for k, v in network.state_dict().items())
+    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
     assert bool(metrics["argmax/share_stored"]) == stored_action
     expected = (weights * td_errors**2).mean().item()
     assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
@@ -330,27 +248,13 @@ def test_update_computes_the_equations(stored_action, predictor_target, monkeypa
         assert seen["features"].equal(target.obs_stream(next_obs))
     assert seen["inputs"][0].allclose(predictions, atol=1e-6)  # the predictors learn at s'
     assert seen["inputs"][2].equal(stored if predictor_target == "stored" else a_max)
-    for i, row in enumerate(indices):  # written back; of a row drawn twice some draw counts
+    for row in indices:  # written back; of a row drawn twice some draw counts
         same = [j for j in range(32) if indices[j] == row]
         assert any(memory.a_max[row].equal(a_max[j]) for j in same)
         priorities = [(td_errors[j].abs().item() + 1e-6) ** 0.6 for j in same]
         assert any(memory.priorities[row].item() == pytest.approx(p, rel=1e-3) for p in priorities)
-        assert i not in same or memory.priorities[row] > 0
     untouched = [row for row in range(50) if row not in indices]
     assert untouched and memory.a_max[untouched].equal(before[untouched])
-
-
-def test_stored_action_only_ever_improves_under_the_target():
-    args, network, target, optimizer, memory = make_update()
-    features = target.obs_stream(memory.next_obs).detach()
-
-    def value():
-        return target.q_values(features, memory.a_max.unsqueeze(1))[:50, 0].detach()
-
-    for _ in range(20):
-        before = value()
-        script.train_step(network, target, optimizer, memory, args)
-        assert (value() >= before - 1e-6).all()
 
 
 @pytest.mark.parametrize("loss", ["predictors", "td"])
@@ -368,12 +272,3 @@ def test_gradients_stay_apart(loss, monkeypatch):
     for name, parameter in network.named_parameters():
         assert bool(parameter.grad.abs().sum()) == (("predictor" in name) == (loss != "td")), name
     assert all(parameter.grad is None for parameter in target.parameters())
-
-
-def test_on_grid_keeps_every_stored_action_on_the_grid():
-    args, network, target, optimizer, memory = make_update(on_grid=True)
-    memory.a_max.copy_(memory.a_max.round())
-    before = memory.a_max.clone()
-    for _ in range(10):
-        script.train_step(network, target, optimizer, memory, args)
-    assert memory.a_max.equal(memory.a_max.round()) and not memory.a_max.equal(before)

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 import torch
-from conftest import LEARNING, ROOT, rows, run_process
+from conftest import LEARNING, ROOT, make_update, rows, run_process
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
@@ -19,25 +19,16 @@ LAST = {
 
 def updates_and_actions(name, device, fast, num_updates=8, **flags):
     """Metrics, greedy actions and the final state of some updates from the same start."""
-    script, device = importlib.import_module(name), torch.device(device)
+    script = importlib.import_module(name)
     if name.startswith("qmle"):  # so few that the delta draws no noise: compilers may draw earlier
         flags["num_greedy_samples"] = 100
     args = script.Args(buffer_size=2000, batch_size=64, **flags)
     torch.manual_seed(0)
-    network, target = (script.QNetwork(OBS_SIZE, *LAST[name]).to(device) for _ in range(2))
-    memory, rng = script.ReplayMemory(args, OBS_SIZE, 3, device), np.random.default_rng(0)
-    for i in range(900):
-        obs, next_obs = rng.standard_normal((2, OBS_SIZE)).astype(np.float32)
-        action = rng.uniform(-1, 1, 3) if name == "qmle_continuous" else rng.integers(3, size=3)
-        memory.add(obs, action, float(i % 7), next_obs, i % 5 == 0)
-    memory.store()
-    td_errors = torch.rand(900, device=device) * 5
-    memory.remember(torch.arange(900, device=device), memory.a_max[:900].clone(), td_errors)
-    adam = {"lr": 5e-4, "fused": True, "capturable": device.type == "cuda"}
-    optimizer = torch.optim.Adam(network.parameters(), **adam)
+    made = make_update(script, args, LAST[name], 900, device)
+    network, memory = made[0], made[-1]
 
     def update():
-        return script.train_step(network, target, optimizer, memory, args)
+        return script.train_step(*made, args)
 
     def search(obs):
         return script.greedy_action(network, args, obs)
@@ -48,7 +39,7 @@ def updates_and_actions(name, device, fast, num_updates=8, **flags):
             options = {"dynamic": False, "options": {"fallback_random": True}}
             script.greedy_action = torch.compile(script.greedy_action, **options)
             script.training_loss = torch.compile(script.training_loss, **options)
-            if device.type == "cuda":
+            if device == "cuda":
                 torch.cuda.set_stream(torch.cuda.Stream())
                 update, search = script.CudaGraph(update), script.CudaGraph(search)
         rng, metrics, actions = np.random.default_rng(1), [], []
@@ -94,34 +85,17 @@ def test_bfloat16_chooses_as_good_an_action(device):
     assert 0 < (lost > 1e-4).float().mean() < 0.5  # it was bfloat16; mostly that is no matter
 
 
-NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 FLAGS = "--env-id Pendulum-v1 --total-timesteps 250 --learning-starts 100 --batch-size 32"
 FLAGS += " --buffer-size 5000"
 
 
-def check_falls_back(tmp_path, cache, **env):
-    script, env = (
-        ROOT / "qmle_continuous.py",
-        NO_GPU | {"TORCHINDUCTOR_CACHE_DIR": str(cache)} | env,
-    )
-    failed = run_process(script, FLAGS, tmp_path, **env)
-    assert failed.returncode == 0 and "Traceback" not in failed.stderr, failed.stderr
-    (line,) = [line for line in failed.stderr.splitlines() if "not compiled" in line]
+def test_without_a_compiler_one_line_says_so_and_training_goes_on(tmp_path, run_script):
+    script, cache = ROOT / "qmle_continuous.py", tmp_path / "cache"
+    env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/nonexistent"}
+    status, _, errors = run_process(script, FLAGS, tmp_path, **env)
+    assert status == 0 and "Traceback" not in errors, errors
+    (line,) = [line for line in errors.splitlines() if "not compiled" in line]
     assert str(cache) in line
-    assert run_process(script, f"{FLAGS} --no-compile", tmp_path, **env).returncode == 0
-    one, two = (rows(path) for path in sorted(tmp_path.glob("runs/*/episodes.csv"))[-2:])
+    run_script("qmle_continuous", f"{FLAGS} --no-cuda")
+    one, two = (rows(path) for path in tmp_path.glob("runs/*/episodes.csv"))
     assert one == two and len(one) == 2
-
-
-def test_without_a_compiler_one_line_says_so_and_training_goes_on(tmp_path):
-    check_falls_back(tmp_path, tmp_path / "cache", CXX="/nonexistent")
-
-
-@pytest.mark.slow
-def test_with_a_cut_file_in_the_cache_one_line_says_so_and_training_goes_on(tmp_path):
-    cache = tmp_path / "cache"
-    env = NO_GPU | {"TORCHINDUCTOR_CACHE_DIR": str(cache)}
-    assert run_process(ROOT / "qmle_continuous.py", FLAGS, tmp_path, **env).returncode == 0
-    for path in cache.rglob("*.so"):
-        path.write_bytes(path.read_bytes()[:100])
-    check_falls_back(tmp_path, cache)

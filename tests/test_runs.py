@@ -5,12 +5,10 @@ import json
 import math
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import pytest
 import torch
-from conftest import LEARNING, ROOT, read_scalars, rows, run_process, tiny
+from conftest import LEARNING, ROOT, SEARCH, read_scalars, rows, run_process, tiny
 
 scripts = pytest.mark.parametrize("script", LEARNING)
 
@@ -27,7 +25,7 @@ def last_transitions(memory, num):
     "frequency, target_frequency, updates, copies",
     # Learning precedes the step, so it happens when 100 to 299 steps are done: after 105, ..., 294
     # of them for 7; target copies likewise, after 120, ..., 270 for 30, only after 200 for 200.
-    [(10, 50, 20, 4), (7, 30, 28, 6), (1, 200, 200, 1)],
+    [(7, 30, 28, 6), (1, 200, 200, 1)],
 )
 def test_exact_number_of_updates_and_target_copies(
     script, frequency, target_frequency, updates, copies, run_script, monkeypatch
@@ -54,19 +52,24 @@ def test_exact_number_of_updates_and_target_copies(
     before = sum(step % frequency == 0 for step in range(100, last_copy + 1))
     copied = torch.cat([p.flatten() for p in end["target_network"].parameters()])
     assert [copied.equal(state) for state in weights].index(True) == before - 1
-    online = end["q_network"].state_dict()
-    assert all(not online[name].equal(value) for name, value in loads[0].items())
+    online = end["q_network"].named_parameters()
+    assert all(not value.equal(loads[0][name]) for name, value in online)
 
 
 @scripts
-def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, tmp_path):
+def test_default_settings_on_walker_walk_leave_the_documented_outputs(
+    script, tmp_path, run_script, capsys
+):
+    """A script copied alone into an empty folder; qmle_continuous.py compiled, as users run it."""
+    shutil.copy(ROOT / f"{script}.py", tmp_path)
     flags = "--env-id dm_control/walker-walk-v0 --total-timesteps 1110 --eval-frequency 600"
     flags += " --eval-episodes 1 --save-model"
-    if script != "qmle_continuous":  # which runs compiled, as a user runs it
-        flags += " --no-compile"
-    process = run_process(ROOT / f"{script}.py", flags, tmp_path)
-    assert process.returncode == 0 and "not compiled" not in process.stderr, process.stderr
-    assert "Warning" not in process.stderr
+    if script != "qmle_continuous":
+        flags += " --no-compile" + f" {SEARCH}" * (script == "qmle_discrete")
+    status, output, errors = run_process(tmp_path / f"{script}.py", flags, tmp_path, PYTHONPATH="")
+    assert status == 0 and "not compiled" not in errors and "Warning" not in errors, errors
+    assert "run: runs" in output.splitlines()[-1]
+    assert {path.name for path in tmp_path.iterdir()} == {f"{script}.py", "runs"}
     (run_dir,) = tmp_path.glob("runs/*")
     assert run_dir.name.startswith(f"dm_control_walker-walk-v0__{script}__1__")
     (episode,) = csv.DictReader((run_dir / "episodes.csv").open())
@@ -76,24 +79,19 @@ def test_default_settings_on_walker_walk_leave_the_documented_outputs(script, tm
     (evaluation,) = csv.DictReader((run_dir / "eval.csv").open())
     assert (evaluation["global_step"], evaluation["episode"]) == ("600", "0")
     config = json.loads((run_dir / "config.json").read_text())
-    assert config["args"]["seed"] == 1 and config["args"]["batch_size"] == 256
-    assert config["torch"].startswith("2.") and config["device"]
+    assert config["args"]["batch_size"] == 256 and config["torch"] and config["device"]
     scalars = read_scalars(run_dir)
-    names = {"charts/episodic_return", "charts/episodic_length", "charts/SPS"}
-    names |= {"losses/td_loss", "losses/q_values", "eval/episodic_return"}
-    if script != "dqn_discretized":
-        names |= {"losses/categorical_loss", "argmax/share_stored"}
-    if script == "qmle_continuous":
-        names.add("losses/delta_loss")
-    assert set(scalars) == names and len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
+    names = {"charts/episodic_return", "charts/SPS", "losses/q_values", "eval/episodic_return"}
+    assert names < set(scalars) and len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
     assert all(math.isfinite(value) for series in scalars.values() for _, value in series)
     # the saved model plays, from its directory or by itself; the same seed gives the same returns
+    played = []
     for path in (run_dir, run_dir / "model.pt"):
-        flags = f"--evaluate-only {path} --eval-episodes 1"
-        played = run_process(ROOT / f"{script}.py", flags, tmp_path)
-        assert played.returncode == 0 and "mean return of 1 greedy episodes" in played.stdout
-        assert played.stdout == run_process(ROOT / f"{script}.py", flags, tmp_path).stdout
-        assert "evaluation" in played.stderr  # progress
+        with pytest.raises(SystemExit):
+            search = SEARCH if script != "dqn_discretized" else ""
+            run_script(script, f"--evaluate-only {path} --eval-episodes 1 {search}")
+        played.append(capsys.readouterr().out)
+    assert "mean return of 1 greedy episodes" in played[0] and played[0] == played[1]
 
 
 @scripts
@@ -127,33 +125,20 @@ def test_transitions_are_stored_as_they_happened(script, run_script):
 
 
 def test_share_of_random_actions_while_training(run_script):
-    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 2000"
-    flags += " --learning-starts 1999 --buffer-size 2000"
     # a categorical predictor alone only ever acts on the grid: what is off it was exploration
-    end = run_script(
-        "qmle_continuous", f"{flags} --uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1"
-    )
-    actions = last_transitions(end["memory"], 2000)[2]
-    assert 150 < (actions != actions.round()).sum() < 250  # 4 s.d. are 54
+    flags = "--uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1 --learning-starts 999"
+    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 1000 {flags}"
+    end = run_script("qmle_continuous", f"{flags} --buffer-size 1000")
+    actions = last_transitions(end["memory"], 1000)[2]
+    assert 60 < (actions != actions.round()).sum() < 140  # 4 s.d. are 38
 
 
 @pytest.mark.parametrize("script", LEARNING[1:])
 def test_exploration_of_discrete_actions(script, run_script):
     flags = f"{tiny(script)} --env-id toy_envs:Start-v0 --total-timesteps 1000 --buffer-size 1000"
-    flags += " --learning-starts 999"
-    end = run_script(script, f"{flags} --exploration-epsilon 1")
+    end = run_script(script, f"{flags} --learning-starts 999 --exploration-epsilon 1")
     actions = last_transitions(end["memory"], 1000)[2].long().flatten()
     assert ((actions.bincount(minlength=4) - 250).abs() < 60).all()  # 4 s.d. are 55
-    end = run_script(script, f"{flags} --exploration-epsilon 0")
-    obs, _, actions, *_ = last_transitions(end["memory"], 1000)
-    network = end["target_network"]  # as at the start: nothing has been learnt
-    with torch.no_grad():
-        if script == "dqn_discretized":
-            q = network(obs)
-        else:
-            choices = torch.arange(4).view(1, 4, 1).expand(1000, -1, -1)
-            q = network.q_values(network.obs_stream(obs), choices)
-    assert (q.argmax(1) == actions.flatten()).float().mean() > 0.99  # but for rounding
 
 
 def test_actions_stay_on_the_grid_until_the_given_step_in_evaluations_too(run_script):
@@ -171,38 +156,19 @@ def test_actions_stay_on_the_grid_until_the_given_step_in_evaluations_too(run_sc
     assert actions[:110].equal(actions[:110].round()) and not actions.equal(actions.round())
 
 
-@scripts
-def test_script_copied_alone_runs(script, tmp_path):
-    shutil.copy(ROOT / f"{script}.py", tmp_path)
-    flags = f"{tiny(script)} --env-id dm_control/cartpole-swingup-v0 --total-timesteps 200"
-    process = run_process(
-        tmp_path / f"{script}.py", f"{flags} --no-compile", tmp_path, PYTHONPATH=""
-    )
-    assert process.returncode == 0, process.stderr
-    assert "run: runs" in process.stdout.splitlines()[-1] and "Warning" not in process.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {f"{script}.py", "runs"}
-
-
-SHAPES = ["MatrixAction-v0", "DiscreteObservation-v0", "Nested-v0", "Bytes-v0", "Bodies-v0"]
-
-
-@pytest.mark.parametrize(
-    "env_id", [f"toy_envs:{name}" for name in SHAPES] + ["dm_control/quadruped-walk-v0"]
-)
-def test_other_shapes_and_bounds(env_id, run_script):
-    flags = f"{tiny('qmle_continuous')} --env-id {env_id} --total-timesteps 130"
+@pytest.mark.parametrize("name", ["MatrixAction", "MixedObservation"])
+def test_other_shapes_and_bounds(name, run_script):
+    flags = f"{tiny('qmle_continuous')} --env-id toy_envs:{name}-v0 --total-timesteps 130"
     end = run_script("qmle_continuous", flags)
     actions = last_transitions(end["memory"], 130)[2]
     assert (actions.abs() <= 1).all() and actions.std() > 0.1 and "metrics" in end
 
 
 @pytest.mark.parametrize("script", LEARNING[1:])
-@pytest.mark.parametrize(
-    "env_id",
-    ["CartPole-v1", "toy_envs:Start-v0", "toy_envs:MultiStart-v0", "toy_envs:MatrixAction-v0"],
-)
-def test_kinds_of_discrete_actions(script, env_id, run_script):
-    flags = f"{tiny(script)} --env-id {env_id} --total-timesteps 130 --exploration-epsilon 0.5"
+@pytest.mark.parametrize("name", ["Start", "MultiStart", "MatrixAction"])
+def test_kinds_of_discrete_actions(script, name, run_script):
+    flags = f"{tiny(script)} --env-id toy_envs:{name}-v0 --total-timesteps 130"
+    flags += " --exploration-epsilon 0.5"
     end = run_script(script, flags)
     actions = last_transitions(end["memory"], 130)[2]
     for dimension, num_choices in enumerate(end["q_network"].num_choices.tolist()):
@@ -210,15 +176,7 @@ def test_kinds_of_discrete_actions(script, env_id, run_script):
 
 
 @pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
-@pytest.mark.parametrize("kind", ["RewardArray", "EndingArray"])
-def test_numbers_that_are_arrays_of_one(script, kind, run_script):
-    flags = f"{tiny(script)} --env-id toy_envs:{kind}-v0 --total-timesteps 130"
-    run_script(script, flags + " --num-seeds 2" * ("multiseed" in script))
-    assert len(rows(min(pathlib.Path("runs").iterdir()) / "episodes.csv")) == 1 + 130 // 20
-
-
-@pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
-def test_a_physics_error_ends_the_episode_and_nothing_else(script, run_script, capfd):
+def test_arrays_of_one_and_a_physics_error_that_ends_the_episode_alone(script, run_script, capfd):
     flags = f"{tiny(script)} --env-id toy_envs:Diverging-v0 --total-timesteps 210"
     run_script(script, flags + " --num-seeds 2" * ("multiseed" in script))
     run_dir = min(pathlib.Path("runs").iterdir())
@@ -229,50 +187,27 @@ def test_a_physics_error_ends_the_episode_and_nothing_else(script, run_script, c
     assert len(read_scalars(run_dir)["charts/physics_error"]) >= 1
 
 
-def test_tracking_logs_each_episode_once_and_goes_on_as_the_same_run(tmp_path):
+def test_tracking_logs_each_episode_as_the_run_of_this_name(tmp_path):
     script = ROOT / "qmle_continuous.py"
     flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 650 --track"
-    flags += " --no-compile --checkpoint-frequency 600"
-    process = run_process(script, flags, tmp_path)
-    assert process.returncode == 0, process.stderr
+    flags += " --no-compile"
+    status, _, errors = run_process(script, flags, tmp_path)
+    assert status == 0, errors
     (run_dir,) = tmp_path.glob("runs/*")
     assert not list(run_dir.glob("wandb*")) and len(list(run_dir.rglob("*"))) < 10
-    renamed = run_dir.rename(run_dir.with_name("renamed"))
-    process = run_process(script, "--resume . --total-timesteps 700", renamed)
-    assert process.returncode == 0, process.stderr
-    folders = [*tmp_path.glob("wandb/offline-run-*"), *renamed.glob("wandb/offline-run-*")]
-    assert len(folders) == 2 and len({path.name.split("-")[-1] for path in folders}) == 1
-    assert count_history(next(folders[0].glob("*.wandb"))) == 3  # one for each episode
-
-
-def count_history(path):
-    """Rows with a return in a W&B file: blocks of 32 KB, 7 bytes before each record."""
-    from wandb.proto import wandb_internal_pb2
-
-    data, at, text, count = path.read_bytes(), 7, b"", 0
-    while at + 7 <= len(data):
-        if 32768 - at % 32768 < 7:  # padding at the end of a block
-            at += 32768 - at % 32768
-            continue
-        size, kind = int.from_bytes(data[at + 4 : at + 6], "little"), data[at + 6]
-        text, at = text + data[at + 7 : at + 7 + size], at + 7 + size
-        if kind in (1, 4):  # whole, or the last part
-            record, text = wandb_internal_pb2.Record.FromString(text), b""
-            keys = [item.key or item.nested_key[0] for item in record.history.item]
-            count += "charts/episodic_return" in keys
-    return count
+    (folder,) = tmp_path.glob("wandb/offline-run-*")
+    assert folder.name.endswith(run_dir.name)
+    log = next(folder.glob("*.wandb")).read_bytes()  # below 32 kB: one block
+    assert log.count(b"charts/episodic_return") >= 3
 
 
 @pytest.mark.slow
 def test_video_of_the_evaluation(tmp_path):
-    code = "from dm_control import suite; suite.load('walker', 'walk').physics.render(8, 8)"
-    probe = [sys.executable, "-c", code]
-    if subprocess.run(probe, env={"MUJOCO_GL": "egl"}, capture_output=True).returncode:
-        pytest.skip("no EGL on this machine")
     flags = f"{tiny('qmle_continuous')} --total-timesteps 110 --eval-frequency 110"
     flags += " --eval-episodes 1"
     script = ROOT / "qmle_continuous.py"
-    process = run_process(script, f"{flags} --no-compile --capture-video", tmp_path, MUJOCO_GL="")
-    assert process.returncode == 0, process.stderr
+    flags = f"{flags} --no-compile --capture-video"
+    status, _, errors = run_process(script, flags, tmp_path, MUJOCO_GL="")
+    assert status == 0, errors
     (video,) = tmp_path.glob("runs/*/videos/110/*.mp4")
     assert video.stat().st_size > 10_000

@@ -17,12 +17,8 @@ class Reach(gym.Env):
 
     def __init__(self):
         self.action_space = gym.spaces.Box(self.low, self.high, dtype=np.float64)
-        self.observation_space = gym.spaces.Dict(
-            {
-                "goal": gym.spaces.Box(-1, 1, (2,), np.float64),
-                "point": gym.spaces.Box(-1, 1, (2,), np.float64),
-            }
-        )
+        space = gym.spaces.Box(-1, 1, (2,), np.float64)
+        self.observation_space = gym.spaces.Dict({"goal": space, "point": space})
 
     def observe(self):
         return {"goal": self.goal.copy(), "point": self.point.copy()}
@@ -53,19 +49,36 @@ class Reach(gym.Env):
 class Broken(Reach):
     """Reach, with a reward or an observation replaced from the 30th step on."""
 
-    def __init__(self, reward=None, observation=None):
+    def __init__(self, **broken):
         super().__init__()
-        self.broken_reward, self.broken_observation, self.count = reward, observation, 0
+        self.broken, self.count = broken, 0
 
     def step(self, action):
         obs, reward, *rest = super().step(action)
         self.count += 1
-        if self.count >= 30:
-            reward = reward if self.broken_reward is None else self.broken_reward
-            obs["point"][0] = (
-                obs["point"][0] if self.broken_observation is None else self.broken_observation
-            )
-        return obs, reward, *rest
+        broken = self.broken if self.count >= 30 else {}
+        obs["point"][0] = broken.get("observation", obs["point"][0])
+        return obs, broken.get("reward", reward), *rest
+
+
+class Diverging(Reach):
+    """Reach, whose simulation diverges at step 7 of every second episode.
+
+    Its rewards and endings are arrays of one number.
+    """
+
+    episode = -1
+
+    def reset(self, **options):
+        self.episode, self.count = self.episode + 1, 0
+        return super().reset(**options)
+
+    def step(self, action):
+        self.count += 1
+        if self.episode % 2 == 1 and self.count == 7:
+            raise PhysicsError("Physics state is invalid. Warning(s) raised: mjWARN_BADQACC")
+        obs, *numbers, info = super().step(action)
+        return obs, *(np.array([number]) for number in numbers), info
 
 
 class TwoEndings(gym.Env):
@@ -85,13 +98,8 @@ class TwoEndings(gym.Env):
 
     def step(self, action):
         self.count += 1
-        return (
-            self.observe(),
-            self.count - 1 + 100 * self.episode,
-            self.episode % 2 == 0 and self.count == 7,
-            False,
-            {},
-        )
+        reward = self.count - 1 + 100 * self.episode
+        return self.observe(), reward, self.episode % 2 == 0 and self.count == 7, False, {}
 
 
 class Echo(gym.Env):
@@ -114,14 +122,6 @@ class Echo(gym.Env):
         self.count += 1
         obs = np.array([self.own, *action], np.float32)
         return obs, float(action[0]) + 10 * self.own, self.count == 5 + self.own % 5, False, {}
-
-
-class NanReset(TwoEndings):
-    """TwoEndings, with an observation at the third reset that is not a number."""
-
-    def reset(self, **kwargs):
-        obs, info = super().reset(**kwargs)
-        return obs * (np.nan if self.episode == 2 else 1), info
 
 
 class Combination(gym.Env):
@@ -151,34 +151,6 @@ class Combination(gym.Env):
         return self.symbol, float(reward), False, False, {}
 
 
-class Diverging(Reach):
-    """Reach, whose simulation diverges at step 7 of every second episode."""
-
-    episode = -1
-
-    def reset(self, **options):
-        self.episode, self.count = self.episode + 1, 0
-        return super().reset(**options)
-
-    def step(self, action):
-        self.count += 1
-        if self.episode % 2 == 1 and self.count == 7:
-            raise PhysicsError("Physics state is invalid. Warning(s) raised: mjWARN_BADQACC")
-        return super().step(action)
-
-
-class Arrays(Reach):
-    """Reach, with a reward or endings that are arrays of one number."""
-
-    def __init__(self, reward=float, ending=bool):
-        super().__init__()
-        self.kinds = reward, ending, ending
-
-    def step(self, action):
-        obs, *numbers, info = super().step(action)
-        return obs, *(kind(x) for kind, x in zip(self.kinds, numbers, strict=True)), info
-
-
 class Recorder(Reach):
     """Remembers all actions taken in [-1, 1], in the order they came."""
 
@@ -205,43 +177,31 @@ class Spaces(gym.Env):
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
+for name, entry_point, max_episode_steps, kwargs in (
+    ("TwoEndings", TwoEndings, 10, {}),
+    ("Combination", Combination, 10, {}),
+    ("Echo", Echo, 20, {}),
+    ("Recorder", Recorder, 20, {}),
+    ("Reach", Reach, 20, {}),
+    ("Endless", Reach, None, {}),
+    ("Diverging", Diverging, 20, {}),
+    ("NanReward", Broken, 20, {"reward": np.nan}),
+    ("HugeReward", Broken, 20, {"reward": 1e30}),
+    ("OverflowReward", Broken, 20, {"reward": 1e39}),  # inf as float32
+    ("NanObservation", Broken, 20, {"observation": np.nan}),
+):
+    gym.register(f"{name}-v0", entry_point, max_episode_steps=max_episode_steps, kwargs=kwargs)
 box = gym.spaces.Box
-vector, images, action = box(-1, 1, (3,)), box(0, 255, (8, 8, 3), np.uint8), box(-1, 1, (2,))
-gym.register("TwoEndings-v0", TwoEndings, max_episode_steps=10)
-gym.register("Echo-v0", Echo, max_episode_steps=20)
-gym.register("NanReset-v0", NanReset, max_episode_steps=10)
-gym.register("Combination-v0", Combination, max_episode_steps=10)
-gym.register("Recorder-v0", Recorder, max_episode_steps=20)
-gym.register("Reach-v0", Reach, max_episode_steps=20)
-gym.register("Endless-v0", Reach)
-gym.register("Diverging-v0", Diverging, max_episode_steps=20)
-array = np.atleast_1d
-gym.register("RewardArray-v0", Arrays, max_episode_steps=20, kwargs={"reward": array})
-gym.register("EndingArray-v0", Arrays, max_episode_steps=20, kwargs={"ending": array})
-gym.register("NanReward-v0", Broken, max_episode_steps=20, kwargs={"reward": np.nan})
-gym.register("HugeReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e30})
-gym.register("HugerReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 3e38})
-gym.register(
-    "OverflowReward-v0", Broken, max_episode_steps=20, kwargs={"reward": 1e39}
-)  # inf as float32
-gym.register("NanObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": np.nan})
-gym.register(
-    "InfObservation-v0", Broken, max_episode_steps=20, kwargs={"observation": 1e300}
-)  # inf as float32
+vector, action = box(-1, 1, (3,)), box(-1, 1, (2,))
+mixed = {"a": gym.spaces.Discrete(5), "b": gym.spaces.Dict({"c": vector})}
+mixed |= {"bytes": box(0, 255, (28,), np.uint8), "bodies": box(-1, 1, (5, 2, 3))}
 for name, action_space, observation_space in (
     ("Unbounded", box(-np.inf, np.inf, (2,)), vector),
     ("IntegerBox", box(0, 5, (2,), np.int64), vector),
-    ("MultiDiscrete", gym.spaces.MultiDiscrete([3, 4]), vector),
     ("Start", gym.spaces.Discrete(4, start=-3), vector),
     ("MultiStart", gym.spaces.MultiDiscrete([2, 5], start=[10, -1]), vector),
     ("TupleAction", gym.spaces.Tuple([action, action]), vector),
-    ("Image", action, images),
-    ("ImageInDict", action, gym.spaces.Dict({"a": vector, "b": images})),
-    ("Nested", action, gym.spaces.Dict({"a": vector, "b": gym.spaces.Dict({"c": vector})})),
-    ("TextObservation", action, gym.spaces.Text(5)),
-    ("DiscreteObservation", action, gym.spaces.Dict({"a": gym.spaces.Discrete(5), "b": vector})),
-    ("Bytes", action, box(0, 255, (128,), np.uint8)),
-    ("Bodies", action, box(-1, 1, (5, 2, 3))),
+    ("MixedObservation", action, gym.spaces.Dict(mixed)),
     ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
 ):
     spaces = {"action_space": action_space, "observation_space": observation_space}
