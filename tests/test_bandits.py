@@ -53,8 +53,6 @@ def test_verdict_of_figure_1(run_script, capsys):
     assert end["best"].all() and end["ordered"].sum() == 19
     assert end["delta_ends"].all() and end["mean_ends"].all()
     assert "Gaussian: 20 of 20 end at the local optimum" in capsys.readouterr().out
-    names = {path.name for path in end["folder"].iterdir()}
-    assert names == {"figure.png", "figure.pdf", "progress.csv"}
 
 
 @pytest.mark.parametrize("script", [dpg_bandit, qmle_bandit])

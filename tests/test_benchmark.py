@@ -147,13 +147,6 @@ def test_seeds_of_a_command_are_results_of_one_line_alone(tmp_path):
         launch.read_runs(["a b"], tmp_path, tmp_path)
 
 
-def test_many_episodes_are_averaged_in_bins_of_steps(tmp_path):
-    path = tmp_path / "episodes.csv"
-    path.write_text("\n".join(["step,return", *(f"{10 * i},{i}" for i in range(1, 101))]))
-    thin = launch.thinned(path, most=50, num_bins=4).splitlines()
-    assert thin[1:] == ["240,12.5", "490,37", "740,62", "1000,87.5"]  # ends before 250, 500, 750
-
-
 @pytest.mark.parametrize("name", FIGURES)
 def test_commands_and_committed_results_of_a_figure(name, tmp_path):
     """The flags exist, and each command has whole results that its entry describes."""

@@ -34,8 +34,6 @@ def check_equal(one, other):
         assert scalars[0][name] == scalars[1].get(name), name
 
 
-# ---- exact runs
-
 TASKS = ["walker-walk", "finger-turn_hard", "reacher-hard", "fish-swim"]
 EXACT = [*(f"dm_control/{task}-v0" for task in TASKS), "Hopper-v5"]
 
@@ -98,9 +96,6 @@ def test_an_environment_that_plays_another_episode_starts_a_new_one(env, run_scr
     assert after[: len(before)] == before and len(after) > len(before)
     step, _, length = after[len(before)].split(",")
     assert int(step) == 333 + int(length)  # it started after the checkpoint
-
-
-# ---- interruptions
 
 
 def has_lines(folder, name, number):
@@ -183,9 +178,6 @@ def test_an_end_while_a_file_is_written_leaves_the_one_before(
     with pytest.raises(KeyboardInterrupt):
         qmle_continuous.save({"number": 2}, tmp_path / "checkpoint.pt")
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["number"] == 1
-
-
-# ---- refusals
 
 
 @pytest.fixture(scope="module")

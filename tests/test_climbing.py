@@ -137,7 +137,6 @@ def test_bad_input_is_refused_in_one_line(name, run_script, tmp_path):
 QUICK = "--num-seeds 3 --eval-frequency 2000 --train-frequency 20 --learning-rate 6e-3"
 CASES = [("qmle_climbing", 11, f"{QUICK} --total-timesteps 12000")]
 CASES += [("vdn_climbing", 5, f"{QUICK} --total-timesteps 6000")]
-CASES += [pytest.param(*case[:2], "", marks=pytest.mark.slow) for case in CASES]
 
 
 @pytest.mark.parametrize("name, best, flags", CASES)

@@ -21,9 +21,6 @@ def make_update(script, num_choices=UNEVEN, **flags):
     return args, *conftest.make_update(script, args, last)
 
 
-# ---- actions
-
-
 def test_choices_and_actions_by_hand():
     choices, to_env_action = qmle_discrete.choices_per_dimension, qmle_discrete.to_env_action
     space = gym.spaces.Discrete(7, start=-3)
@@ -53,9 +50,6 @@ def test_uniform_draws_cover_the_joint_space_uniformly():
     assert len(counts) == 30 and chi_square < 58.3  # 0.1% of 29 degrees of freedom
     draws = qmle_discrete.sample_uniform((4, 1000), torch.full((38,), 3))  # an enormous space
     assert draws.unique().tolist() == [0, 1, 2] and len(draws.flatten(0, 1).unique(dim=0)) == 4000
-
-
-# ---- network and predictor
 
 
 def test_one_hot_and_value_encodings():
@@ -92,9 +86,6 @@ def test_search_set_numbers_m_unless_the_joint_space_is_smaller():
         args = qmle_discrete.Args(enumerate=enumerates)
         actions = qmle_discrete.sample_actions(network, features, m, args)
         assert actions.shape == (4, 30 if enumerates and m >= 30 else m, 3)
-
-
-# ---- updates
 
 
 def test_enumerated_argmax_is_brute_force():

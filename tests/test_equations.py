@@ -25,9 +25,6 @@ def make_networks():
     return script.QNetwork(5, 3, 3), script.QNetwork(5, 3, 3)
 
 
-# ---- the search set
-
-
 def test_budget_is_nearest_to_the_ratios():
     for m, ratios in itertools.product(range(1, 201), RATIOS):
         counts = script.split_budget(m, ratios)
@@ -117,9 +114,6 @@ def test_share_of_the_uniform_samples_on_the_grid():
         assert on_grid.sum(1).tolist() == [expected] * 4
 
 
-# ---- the argmax
-
-
 @pytest.mark.parametrize("num_states", [6, 300])  # 300 states of 40 actions take several parts
 def test_argmax_is_the_best_of_exactly_the_evaluated_actions(num_states):
     network, _ = make_networks()
@@ -132,17 +126,12 @@ def test_argmax_is_the_best_of_exactly_the_evaluated_actions(num_states):
         assert a_max[state].equal(actions[state, int(np.argmax(q))])
 
 
-# ---- the networks
-
-
-def test_layer_sizes_of_the_paper():
-    layers = """obs_stream.0 128 24, obs_stream.1.linear1 128 128, obs_stream.1.linear2 128 128,
-        action_stream.0 128 6, joint_block.linear1 256 256, joint_block.linear2 256 256,
-        joint_output 1 256, delta_predictor.0 128 128, delta_predictor.2 6 128,
-        categorical_predictor.0 128 128, categorical_predictor.2 18 128"""
-    parameters = script.QNetwork(24, 6, 3).state_dict()
-    for name, *shape in (layer.split() for layer in layers.split(",")):
-        assert list(parameters[f"{name}.weight"].shape) == [int(size) for size in shape]
+def test_number_of_parameters_of_the_paper():
+    block = lambda width: 2 * (width + 1) * width  # noqa: E731, two layers with biases
+    streams = 25 * 128 + block(128) + 7 * 128 + block(256) + 257
+    norms, predictors = 2 * (128 + 128 + 256), 2 * 129 * 128 + 129 * 6 + 129 * 18
+    counted = sum(p.numel() for p in script.QNetwork(24, 6, 3).parameters())
+    assert counted == streams + norms + predictors
 
 
 def test_sharing_the_observation_half_changes_nothing():
@@ -175,9 +164,6 @@ def test_actions_are_scaled_to_the_bounds_shape_and_dtype():
     assert space.contains(script.to_env_action(np.full(4, 1.0000001, np.float32), space))
 
 
-# ---- targets and losses
-
-
 def test_td_target_terminated_and_truncated():
     rewards, values = torch.tensor([1.0, 1.0, -2.0]), torch.tensor([10.0, 10.0, 0.5])
     terminated = torch.tensor([0.0, 1.0, 0.0])  # a truncated episode is not a terminated one
@@ -191,9 +177,6 @@ def test_argmax_predictor_losses_by_hand():
     delta_loss, categorical_loss = script.argmax_predictor_loss(mode, logits, a_max)
     assert delta_loss.item() == pytest.approx((0.16 + 0.16) / 2)
     assert categorical_loss.item() == pytest.approx((math.log(4 / 2) + math.log(5 / 1)) / 2)
-
-
-# ---- one update
 
 
 def make_update(**flags):

@@ -25,7 +25,6 @@ NUMBERS = [  # flag, a value below or above its range, the nearest that is allow
     ("gamma", 1.01, 1),
     ("gamma", "nan", 0),
     ("learning-rate", 0, 1e-12),
-    ("learning-rate", "inf", 1),
     ("batch-size", 0, 1),
     ("exploration-epsilon", 1.5, 1),
     ("num-bins", 1, 2),
@@ -90,9 +89,6 @@ def test_two_runs_of_one_second_never_share_a_folder(script, run_script, tmp_pat
     assert run_dir.name.endswith(f"now-{os.getpid()}")  # another process has another number
     with pytest.raises(FileExistsError):
         run_script(script, flags)
-
-
-# ---- environments
 
 
 BROKEN = [
