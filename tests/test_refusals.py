@@ -13,7 +13,6 @@ REFUSALS = [  # flags, what the line must hold: the flag, the value, what was ex
     ("--env-id dm_control/walker-wlak-v0", ["--env-id", "walker-wlak", "walker-walk"]),
     ("--env-id no_such_module:Env-v0", ["--env-id", "no_such_module"]),
     ("--env-id CartPole-v1", ["Discrete(2)", ACTIONS]),
-    ("--env-id toy_envs:IntegerBox-v0", ["int64", ACTIONS]),
     ("--env-id toy_envs:Unbounded-v0", ["inf", ACTIONS]),
     ("--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0", ACTIONS]),
     ("--uniform-ratio 0.8", ["ratio", "0.9", "expected 1"]),
@@ -22,7 +21,6 @@ REFUSALS = [  # flags, what the line must hold: the flag, the value, what was ex
     (f"--evaluate-only {ROOT}/README.md", ["README.md", "is not a model.pt"]),
 ]
 NUMBERS = [  # flag, a value below or above its range, the nearest that is allowed
-    ("gamma", 1.01, 1),
     ("gamma", "nan", 0),
     ("learning-rate", 0, 1e-12),
     ("batch-size", 0, 1),
@@ -35,7 +33,6 @@ OTHERS = [
         "--num-greedy-samples 10000000000 --env-id toy_envs:Combination-v0",
         ["one-hot"],
     ),
-    ("qmle_discrete", "--env-id toy_envs:TupleAction-v0", ["Tuple"]),
     ("qmle_discrete", "--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0"]),
     (
         "dqn_discretized",

@@ -47,7 +47,7 @@ class Reach(gym.Env):
 
 
 class Broken(Reach):
-    """Reach, with a reward or an observation replaced from the 30th step on."""
+    """Reach, with a reward or an observation replaced from step 30 on."""
 
     def __init__(self, **broken):
         super().__init__()
@@ -152,8 +152,6 @@ class Combination(gym.Env):
 
 
 class Recorder(Reach):
-    """Remembers all actions taken in [-1, 1], in the order they came."""
-
     low, high = np.array([-1.0, -1.0]), np.array([1.0, 1.0])
     actions = []
 
@@ -163,8 +161,6 @@ class Recorder(Reach):
 
 
 class Spaces(gym.Env):
-    """An environment that is only there for its spaces."""
-
     def __init__(self, action_space, observation_space):
         self.action_space, self.observation_space = action_space, observation_space
 
@@ -197,10 +193,8 @@ mixed = {"a": gym.spaces.Discrete(5), "b": gym.spaces.Dict({"c": vector})}
 mixed |= {"bytes": box(0, 255, (28,), np.uint8), "bodies": box(-1, 1, (5, 2, 3))}
 for name, action_space, observation_space in (
     ("Unbounded", box(-np.inf, np.inf, (2,)), vector),
-    ("IntegerBox", box(0, 5, (2,), np.int64), vector),
     ("Start", gym.spaces.Discrete(4, start=-3), vector),
     ("MultiStart", gym.spaces.MultiDiscrete([2, 5], start=[10, -1]), vector),
-    ("TupleAction", gym.spaces.Tuple([action, action]), vector),
     ("MixedObservation", action, gym.spaces.Dict(mixed)),
     ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
 ):
