@@ -21,7 +21,7 @@ def generators(*seeds):
 
 
 def fill(script):
-    """40 random rounds of two seeds."""
+    """40 random rounds of 2 seeds."""
     memory = script.ReplayMemory(2, 100)
     obs = SIGNS[torch.randint(4, (2, 40), generator=generators(9)[0])]
     actions = script.sample_uniform(generators(5, 6), 40, 1).squeeze(2)
