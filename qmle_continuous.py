@@ -10,10 +10,9 @@
     python qmle_continuous.py --resume runs/<run>
     python qmle_continuous.py --evaluate-only runs/<run> --capture-video
 
-Algorithm 1 of "Learning in complex action spaces without policy gradients". There is no policy: to
-find max_a Q(s, a), draw a search set of actions (uniform, from two learned predictors of the
-argmax, and the best one remembered for that state) and keep the best of them under Q; the
-predictors learn by maximum likelihood to propose it. Actions are in [-1, 1] outside PlainEnv.
+Algorithm 1 of "Learning in complex action spaces without policy gradients": max_a Q(s, a) is
+searched among uniform actions, samples of two argmax predictors, and the best action remembered for
+that state; the predictors learn by maximum likelihood to propose what was found.
 
 Shapes: B batch of states, N action samples per state, A action dimensions, K bins per dimension.
 """
@@ -95,7 +94,7 @@ class Args:
 
 def parse_args(words):
     """The flags in words; exits with one line where a number is out of its range."""
-    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0])
+    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0] + " " + Args.__doc__)
     for flag in fields(Args):
         for low, high in getattr(flag.type, "__metadata__", ()):
             if not low <= getattr(args, flag.name) <= high:  # NaN fails too
@@ -109,8 +108,7 @@ def parse_args(words):
 def to_env_action(action, space):
     """Scales an action (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
     action = (action.reshape(space.shape) + np.float64(1)) / 2 * (space.high - space.low)
-    action = np.clip(space.low + action, space.low, space.high)
-    return action.astype(space.dtype)
+    return np.clip(space.low + action, space.low, space.high).astype(space.dtype)
 
 
 class PlainEnv(gym.Wrapper):
@@ -133,7 +131,7 @@ def make_env(env_id, render=False):
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
     try:
         env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
-    except (gym.error.Error, ModuleNotFoundError) as error:
+    except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
         sys.exit(f"error: --env-id {env_id} is not known: {error}")
     space = env.action_space
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
@@ -186,7 +184,6 @@ class QNetwork(nn.Module):
         features = features.unsqueeze(1).expand_as(action_features)
         joint = torch.cat([features, action_features], dim=-1)  # (B, N, 256)
         joint = self.joint_norm(joint + self.joint_block.linear2(F.relu(hidden)))
-        # joint_output as a sum: compiled, it need not store an intermediate result.
         return (joint * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
 
 
@@ -214,19 +211,21 @@ class ReplayMemory(nn.Module):
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
-        new_rows, self.new_rows = self.new_rows[-self.rows.shape[-2] :], []
-        if new_rows:
-            indices = (torch.arange(len(new_rows)) + self.num_stored) % self.rows.shape[-2]
-            indices = indices.to(self.rows.device)
-            new_rows = torch.from_numpy(np.stack(new_rows, axis=-2))
-            self.rows[..., indices, :] = new_rows.to(self.rows.device)
-            self.priorities[..., indices] = self.max_priority
-            self.num_stored += len(indices)
+        num, capacity = len(self.new_rows), self.rows.shape[-2]
+        if num:
+            new_rows = np.stack(self.new_rows[-capacity:], axis=-2)
+            new_rows, self.new_rows = torch.from_numpy(new_rows).to(self.rows.device), []
+            self.num_stored += num
+            last = int(self.num_stored)
+            indices = (
+                torch.arange(last - new_rows.shape[-2], last, device=new_rows.device) % capacity
+            )
+            self.rows.index_copy_(-2, indices, new_rows)
+            self.priorities.index_copy_(-1, indices, self.max_priority.expand(new_rows.shape[:-1]))
 
     def sample(self, batch_size):
         """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
-        # A draw finds one of the blocks of 1000 rows by their sums, then a row in it.
-        blocks = self.priorities.unflatten(-1, (-1, 1000))
+        blocks = self.priorities.unflatten(-1, (-1, 1000))  # a draw finds a block, then a row in it
         sums = blocks.sum(-1, dtype=torch.float64)
         ends = sums.cumsum(-1)
         u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
@@ -311,7 +310,7 @@ def greedy_action(q_network, args, obs):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args)
-    return argmax_action(q_network, features, actions, args.bfloat16).squeeze(0)
+    return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu).squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
@@ -361,30 +360,28 @@ def train_step(q_network, target_network, optimizer, memory, args):
     """One update of Algorithm 1. Returns metrics on the device, so that the host need not wait."""
     indices, rows, weights = memory.sample(args.batch_size)
     batch = rows.split(memory.sizes, dim=-1)
-    loss, *found, metrics = training_loss(q_network, target_network, args, batch, weights)
+    loss, a_max, td_errors, metrics = training_loss(q_network, target_network, args, batch, weights)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    memory.remember(indices, *found)  # the best action is written back
+    memory.remember(indices, a_max, td_errors)  # the best action is written back
     return metrics
 
 
 class CudaGraph:
-    """function, whose kernels are recorded and replayed: to launch them one by one takes longer."""
+    """function(), whose kernels are recorded and replayed: to launch each of them takes longer."""
 
     def __init__(self, function):
         self.function, self.num_calls = function, 0
 
-    def __call__(self, *inputs):
+    def __call__(self):
         self.num_calls += 1
         if self.num_calls < 4:  # the first ones allocate, which a recording must not
-            return self.function(*inputs)
+            return self.function()
         if self.num_calls == 4:
-            self.inputs, self.graph = [x.clone() for x in inputs], torch.cuda.CUDAGraph()
+            self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self.outputs = self.function(*self.inputs)  # they hold until the next call
-        for own, value in zip(self.inputs, inputs, strict=True):
-            own.copy_(value)
+                self.outputs = self.function()  # they hold until the next call
         self.graph.replay()
         return self.outputs
 
@@ -417,7 +414,7 @@ def evaluate(policy, args, stop, video_dir):
                 check_finite(step, observation=obs, reward=reward)
                 returns[-1] += reward
                 if stop:
-                    return returns
+                    return returns[:-1]
                 if terminated or truncated:
                     break
             else:
@@ -448,11 +445,13 @@ if __name__ == "__main__":
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             if saved["script"] != SCRIPT:
                 raise ValueError(f"it is of {saved['script']}.py")
+            saved["q_network" if evaluate_only else "rng"]  # a model.pt cannot be resumed
         except Exception as error:  # no such file, a cut one, one of something else
             sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
         args = parse_args(words)
     env = make_env(args.env_id, args.capture_video)
+    atexit.register(env.close)  # after the results
     action_size = int(np.prod(env.action_space.shape))
     sizes = env.observation_space.shape[0], action_size, args.num_bins, args.buffer_size
     if path and saved["sizes"] != sizes:
@@ -467,8 +466,8 @@ if __name__ == "__main__":
     stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
-    for parameter in (-1, -3) if sys.platform == "linux" else ():  # M_TRIM_, M_MMAP_THRESHOLD:
-        ctypes.CDLL(None).mallopt(parameter, 2**30)  # to get freed memory anew would take long
+    for number, size in ((-1, 2**30), (-3, 2**25)) if sys.platform == "linux" else ():
+        ctypes.CDLL(None).mallopt(number, size)  # M_TRIM_, M_MMAP_THRESHOLD: mapping takes long
     torch.manual_seed(args.seed)
     q_network, target_network = (QNetwork(*sizes[:3]).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
@@ -476,11 +475,11 @@ if __name__ == "__main__":
     optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
     memory = ReplayMemory(args, *sizes[:2], device)
     global_step = saved["global_step"]  # environment steps taken
-    args.on_grid = global_step < args.discrete_until
+    args.on_grid = 0 < args.discrete_until >= global_step
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
     compiled = args.compile and not evaluate_only
-    supported = torch.cuda.is_bf16_supported if on_cuda else torch.cpu._is_avx512_bf16_supported
-    args.bfloat16 = compiled and args.mixed_precision and supported()
+    has = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = has and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
@@ -495,23 +494,34 @@ if __name__ == "__main__":
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             compiled = args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
-            cache = torch._inductor.runtime.cache_dir_utils.cache_dir()
+            cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
-    search = functools.partial(greedy_action, q_network, args)
+    host_obs, host_action = (torch.zeros(n, pin_memory=on_cuda) for n in sizes[:2])
+
+    def search():
+        action = greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
+        host_action.copy_(action, non_blocking=True)
+
     update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
     if compiled and on_cuda:
         torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
         search, update = CudaGraph(search), CudaGraph(update)
 
     def policy(obs):
-        return search(torch.from_numpy(obs).to(device)).cpu().numpy()
+        host_obs.numpy()[:] = obs
+        search()
+        if on_cuda:
+            torch.cuda.synchronize()
+        return host_action.numpy().copy()
 
     if evaluate_only:
         q_network.load_state_dict(saved["q_network"])
         returns = evaluate(policy, args, stop, path.parent / "videos")
-        print(f"mean return of {len(returns)} greedy episodes: {np.mean(returns):.1f}", returns)
-        sys.exit()
+        print(
+            f"mean return of {len(returns)} greedy episodes:", np.mean(returns or np.nan), returns
+        )
+        sys.exit(128 + stop[0] if stop else 0)
     # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dir = path.parent if path else pathlib.Path("runs", name.translate({47: "_", 58: "_"}))
@@ -523,7 +533,8 @@ if __name__ == "__main__":
     if args.track:
         import wandb
 
-        wandb.init(id=run_id, resume="allow", config=config, sync_tensorboard=True)
+        own = {"id": run_id, "name": run_id, "dir": run_dir.resolve().parents[1]}
+        wandb.init(**own, resume="allow", config=config, sync_tensorboard=True)
     writer = SummaryWriter(run_dir, purge_step=global_step + 1)
     atexit.register(writer.close)  # on an error too: what was logged stays
     start = time.time() - saved["wall_time"]

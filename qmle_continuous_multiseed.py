@@ -94,7 +94,7 @@ class Args:
 
 def parse_args(words):
     """The flags in words; exits with one line where a number is out of its range."""
-    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0])
+    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0] + " " + Args.__doc__)
     for flag in fields(Args):
         for low, high in getattr(flag.type, "__metadata__", ()):
             if not low <= getattr(args, flag.name) <= high:  # NaN fails too
@@ -108,8 +108,7 @@ def parse_args(words):
 def to_env_action(action, space):
     """Scales an action (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
     action = (action.reshape(space.shape) + np.float64(1)) / 2 * (space.high - space.low)
-    action = np.clip(space.low + action, space.low, space.high)
-    return action.astype(space.dtype)
+    return np.clip(space.low + action, space.low, space.high).astype(space.dtype)
 
 
 class PlainEnv(gym.Wrapper):
@@ -132,7 +131,7 @@ def make_env(env_id):
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
     try:
         env = gym.make(env_id)
-    except (gym.error.Error, ModuleNotFoundError) as error:
+    except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
         sys.exit(f"error: --env-id {env_id} is not known: {error}")
     space = env.action_space
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
@@ -182,7 +181,6 @@ class QNetwork(nn.Module):
         features = features.unsqueeze(1).expand_as(action_features)
         joint = torch.cat([features, action_features], dim=-1)  # (B, N, 256)
         joint = self.joint_norm(joint + self.joint_block.linear2(F.relu(hidden)))
-        # joint_output as a sum: compiled, it need not store an intermediate result.
         return (joint * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
 
 
@@ -210,19 +208,21 @@ class ReplayMemory(nn.Module):
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
-        new_rows, self.new_rows = self.new_rows[-self.rows.shape[-2] :], []
-        if new_rows:
-            indices = (torch.arange(len(new_rows)) + self.num_stored) % self.rows.shape[-2]
-            indices = indices.to(self.rows.device)
-            new_rows = torch.from_numpy(np.stack(new_rows, axis=-2))
-            self.rows[..., indices, :] = new_rows.to(self.rows.device)
-            self.priorities[..., indices] = self.max_priority
-            self.num_stored += len(indices)
+        num, capacity = len(self.new_rows), self.rows.shape[-2]
+        if num:
+            new_rows = np.stack(self.new_rows[-capacity:], axis=-2)
+            new_rows, self.new_rows = torch.from_numpy(new_rows).to(self.rows.device), []
+            self.num_stored += num
+            last = int(self.num_stored)
+            indices = (
+                torch.arange(last - new_rows.shape[-2], last, device=new_rows.device) % capacity
+            )
+            self.rows.index_copy_(-2, indices, new_rows)
+            self.priorities.index_copy_(-1, indices, self.max_priority.expand(new_rows.shape[:-1]))
 
     def sample(self, batch_size):
         """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
-        # A draw finds one of the blocks of 1000 rows by their sums, then a row in it.
-        blocks = self.priorities.unflatten(-1, (-1, 1000))
+        blocks = self.priorities.unflatten(-1, (-1, 1000))  # a draw finds a block, then a row in it
         sums = blocks.sum(-1, dtype=torch.float64)
         ends = sums.cumsum(-1)
         u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
@@ -307,7 +307,7 @@ def greedy_action(q_network, args, obs):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args)
-    return argmax_action(q_network, features, actions, args.bfloat16).squeeze(0)
+    return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu).squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
@@ -373,30 +373,28 @@ def train_step(training_losses, online, target, optimizer, memory, args):
     """One update of Algorithm 1 for each seed. Returns metrics (S,) on the device."""
     indices, rows, weights = memory.sample(args.batch_size)
     batch = rows.split(memory.sizes, dim=-1)
-    loss, *found, metrics = training_losses([online, target], batch, weights)
+    loss, a_max, td_errors, metrics = training_losses([online, target], batch, weights)
     optimizer.zero_grad()
     loss.sum().backward()  # to the weights of a seed this is the gradient of its own loss
     optimizer.step()
-    memory.remember(indices, *found)  # the best action is written back
+    memory.remember(indices, a_max, td_errors)  # the best action is written back
     return metrics
 
 
 class CudaGraph:
-    """function, whose kernels are recorded and replayed: to launch them one by one takes longer."""
+    """function(), whose kernels are recorded and replayed: to launch each of them takes longer."""
 
     def __init__(self, function):
         self.function, self.num_calls = function, 0
 
-    def __call__(self, *inputs):
+    def __call__(self):
         self.num_calls += 1
         if self.num_calls < 4:  # the first ones allocate, which a recording must not
-            return self.function(*inputs)
+            return self.function()
         if self.num_calls == 4:
-            self.inputs, self.graph = [x.clone() for x in inputs], torch.cuda.CUDAGraph()
+            self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self.outputs = self.function(*self.inputs)  # they hold until the next call
-        for own, value in zip(self.inputs, inputs, strict=True):
-            own.copy_(value)
+                self.outputs = self.function()  # they hold until the next call
         self.graph.replay()
         return self.outputs
 
@@ -539,6 +537,7 @@ if __name__ == "__main__":
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             if saved["script"] != SCRIPT:
                 raise ValueError(f"it is of {saved['script']}.py")
+            saved["rng"]  # a model.pt cannot be resumed
         except Exception as error:  # no such file, a cut one, one of something else
             sys.exit(f"error: {path} is not a checkpoint.pt of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
@@ -587,11 +586,11 @@ if __name__ == "__main__":
     optimizer = torch.optim.Adam(online.values(), fused=True, **adam)
     memory = ReplayMemory(args, *sizes[:2], device, seeds=(args.num_seeds,))
     global_step = saved["global_step"]  # environment steps taken, of each seed
-    args.on_grid = global_step < args.discrete_until
+    args.on_grid = 0 < args.discrete_until >= global_step
     # What makes it fast: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
     compiled = args.compile
-    supported = torch.cuda.is_bf16_supported if on_cuda else torch.cpu._is_avx512_bf16_supported
-    args.bfloat16 = compiled and args.mixed_precision and supported()
+    has = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = has and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
@@ -610,10 +609,14 @@ if __name__ == "__main__":
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             compiled = args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
-            cache = torch._inductor.runtime.cache_dir_utils.cache_dir()
+            cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
-    search = functools.partial(greedy_actions, [online])
+
+    def search():
+        actions = greedy_actions([online], host_obs.to(device, non_blocking=True))
+        host_actions.copy_(actions, non_blocking=True)
+
     update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
     if compiled and on_cuda:
         torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
@@ -622,7 +625,7 @@ if __name__ == "__main__":
     def start_search(obs):
         """Sends obs (S, obs_size) to the device, and the search begins."""
         host_obs.numpy()[:] = obs
-        host_actions.copy_(search(host_obs.to(device, non_blocking=True)), non_blocking=True)
+        search()
 
     def end_search():
         if on_cuda:

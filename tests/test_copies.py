@@ -1,7 +1,7 @@
 """Pieces that scripts share are copies on purpose: one text, comments included."""
 
 import ast
-import difflib
+import subprocess
 
 import pytest
 from conftest import ROOT
@@ -51,7 +51,6 @@ def test_other_copies_are_the_same_text():
 
 
 def test_the_difference_between_continuous_and_discrete_is_small():
-    one, two = ((ROOT / f"qmle_{name}.py").read_text() for name in ("continuous", "discrete"))
-    changes = difflib.unified_diff(one.splitlines(), two.splitlines(), n=0, lineterm="")
-    changed = [line for line in changes if line[0] in "+-" and line[:3] not in ("+++", "---")]
-    assert len(changed) <= 200
+    words = ["diff", ROOT / "qmle_continuous.py", ROOT / "qmle_discrete.py"]
+    lines = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
+    assert 100 < sum(line[0] in "<>" for line in lines) <= 200
