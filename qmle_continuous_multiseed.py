@@ -208,15 +208,12 @@ class ReplayMemory(nn.Module):
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
-        num, capacity = len(self.new_rows), self.rows.shape[-2]
-        if num:
-            new_rows = np.stack(self.new_rows[-capacity:], axis=-2)
-            new_rows, self.new_rows = torch.from_numpy(new_rows).to(self.rows.device), []
-            self.num_stored += num
+        if self.new_rows:
+            num, capacity, device = len(self.new_rows), self.rows.shape[-2], self.rows.device
+            new_rows = torch.from_numpy(np.stack(self.new_rows[-capacity:], axis=-2)).to(device)
+            self.new_rows, self.num_stored = [], self.num_stored + num
             last = int(self.num_stored)
-            indices = (
-                torch.arange(last - new_rows.shape[-2], last, device=new_rows.device) % capacity
-            )
+            indices = torch.arange(last - new_rows.shape[-2], last, device=device) % capacity
             self.rows.index_copy_(-2, indices, new_rows)
             self.priorities.index_copy_(-1, indices, self.max_priority.expand(new_rows.shape[:-1]))
 
