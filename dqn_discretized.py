@@ -6,14 +6,14 @@
 # ///
 """DQN over joint actions: the baseline of QMLE with an output per action and an exact max.
 
-    python dqn_discretized.py --env-id CartPole-v1
-    python dqn_discretized.py --env-id dm_control/finger-spin-v0 --num-bins 3
+    python dqn_discretized.py --env-id dm_control/finger-spin-v0
     python dqn_discretized.py --resume runs/<run>
     python dqn_discretized.py --evaluate-only runs/<run> --capture-video
 
 Appendix D.3 and Figure 10 of "Learning in complex action spaces without policy gradients". All but
-the architecture is as in qmle_discrete.py; the a_max of the shared ReplayMemory is not used. K^A
-outputs are soon more than fit into any memory: this script then names the one that needs none.
+the architecture is as in qmle_discrete.py, which needs no output for each of K^A actions; the
+a_max of the shared ReplayMemory is not used.
+Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
 
 Shapes: B batch of states, A action dimensions, K choices per dimension (a Box gets a grid), J joint
 actions. Actions are whole numbers from 0 outside PlainEnv.
@@ -21,10 +21,8 @@ actions. Actions are whole numbers from 0 outside PlainEnv.
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import json
-import math
 import os
 import pathlib
 import shlex
@@ -32,8 +30,8 @@ import signal
 import sys
 import time
 import warnings
+from collections import ChainMap
 from dataclasses import asdict, dataclass, fields
-from decimal import Decimal
 from typing import Annotated
 
 import gymnasium as gym
@@ -41,59 +39,79 @@ import numpy as np
 import psutil
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 import tyro
 from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 SCRIPT = pathlib.Path(__file__).stem
-Share = Annotated[float, (0, 1)]  # types of flags, with the lowest and the highest value allowed
+Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
 Count = Annotated[int, (1, 10**12)]
 Steps = Annotated[int, (0, 10**12)]
 
 
 @dataclass
-class Args:
-    """Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours."""
-
+class Algorithm:
     env_id: str = "CartPole-v1"  # with a Discrete, MultiDiscrete or Box action space [ours]
     seed: Annotated[int, (0, 2**31)] = 1  # of networks, sampling and environment [ours]
-    total_timesteps: Count = 1_000_000  # environment steps to train for [ours; paper: 1e6 to 1e7]
+    total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
     learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
     buffer_size: Count = 1_000_000  # transitions the replay memory holds
     gamma: Share = 0.99  # discount factor
     batch_size: Count = 256  # transitions per update
-    learning_starts: Count = 1000  # environment steps before the first update
-    train_frequency: Count = 10  # environment steps per update
-    target_network_frequency: Count = 200  # environment steps per target copy [code; paper: 2000]
+    learning_starts: Count = 1000  # steps before the first update
+    train_frequency: Count = 10  # steps per update
+    target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
     exploration_epsilon: Share = 0.1  # probability of a uniformly random action
     num_bins: Annotated[int, (2, 10**4)] = 3  # K of a Box: points per dimension, bounds included
     priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
     importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
-    eval_frequency: Steps = 0  # environment steps between evaluations; 0 is never
+
+
+@dataclass
+class Evaluation:
+    eval_frequency: Steps = 0  # steps between evaluations; 0 is never
     eval_episodes: Count = 10  # greedy episodes per evaluation
     eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
     capture_video: bool = False  # record these episodes as mp4 in the run directory
     evaluate_only: str | None = None  # a run directory or its model.pt to play, not to train
+
+
+@dataclass
+class Run:
     save_model: bool = False  # write model.pt at the end
-    checkpoint_frequency: Steps = 0  # environment steps between checkpoints; 0: if interrupted
+    checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
     resume: str | None = None  # a run directory or its checkpoint.pt to go on from
-    track: bool = False  # log to Weights & Biases too, as WANDB_PROJECT and WANDB_ENTITY say
+    track: bool = False  # log to Weights & Biases (WANDB_PROJECT, WANDB_ENTITY)
+
+
+@dataclass
+class Machine:
     cuda: bool = True  # use a CUDA device if there is one
-    compile: bool = True  # on CUDA, torch.compile and CUDA graphs; pays after some thousand steps
+    compile: bool = True  # on CUDA, with CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile on CUDA: TF32
 
 
+@dataclass
+class Args(Algorithm, Evaluation, Run, Machine):
+    pass
+
+
 def parse_args(words):
-    """The flags in words; exits with one line where a number is out of its range."""
-    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0] + " " + Args.__doc__)
+    args = {group.__name__.lower(): group() for group in Args.__bases__}
+    args = tyro.cli(tyro.conf.OmitArgPrefixes[dict], args=words, default=args, description=__doc__)
+    return Args(**ChainMap(*map(vars, args.values())))
+
+
+def check_args(args):
+    """Exits with one line where a number is out of its range."""
     for flag in fields(Args):
         for low, high in getattr(flag.type, "__metadata__", ()):
-            if not low <= getattr(args, flag.name) <= high:  # NaN fails too
-                name = f"--{flag.name.replace('_', '-')} is {getattr(args, flag.name)}"
-                sys.exit(f"error: {name}, expected a number from {low:g} to {high:g}")
-    return args
+            if not low <= (value := getattr(args, flag.name)) <= high:  # NaN fails too
+                name = flag.name.replace("_", "-")
+                sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
+    if args.learning_starts >= args.total_timesteps:
+        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
 
 
 def choices_per_dimension(space, num_bins):
@@ -119,8 +137,7 @@ class PlainEnv(gym.Wrapper):
         except PhysicsError as error:  # the simulation has diverged
             obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
             numbers = 0, False, True  # no reward, truncated
-        reward, terminated, truncated = (np.asarray(x).item() for x in numbers)
-        return obs, float(reward), bool(terminated), bool(truncated), info
+        return obs, *(np.asarray(number).item() for number in numbers), info
 
 
 def make_env(env_id, num_bins, render=False):
@@ -135,7 +152,7 @@ def make_env(env_id, num_bins, render=False):
         sys.exit(f"error: --env-id {env_id} is not known: {error}")
     space = env.action_space
     box = getattr(space.dtype, "kind", "") == "f" and np.abs([space.low, space.high]).max() < 1e6
-    if not box and not isinstance(space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+    if not box and not hasattr(space, "start"):
         sys.exit(f"error: {env_id} has actions {space}, expected (Multi)Discrete or a Box < 1e6")
     if render:  # what does not work is found out now, not at the first evaluation
         env.reset()
@@ -145,14 +162,12 @@ def make_env(env_id, num_bins, render=False):
     return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
 
 
-class ResidualBlock(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.linear1 = nn.Linear(width, width)
-        self.linear2 = nn.Linear(width, width)
+class ResidualBlock(nn.Sequential):
+    def __init__(self, width):  # B.1; the inside as in the authors' code
+        super().__init__(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, x):
-        return x + self.linear2(F.relu(self.linear1(x)))  # B.1; the inside as in the authors' code
+        return x + super().forward(x)
 
 
 class QNetwork(nn.Module):
@@ -165,7 +180,7 @@ class QNetwork(nn.Module):
             nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU()
         )
         layers = nn.Linear(128, 256), ResidualBlock(256), nn.LayerNorm(256), nn.ELU()
-        self.head = nn.Sequential(*layers, nn.Linear(256, math.prod(num_choices)))
+        self.head = nn.Sequential(*layers, nn.Linear(256, int(np.prod(num_choices))))
 
     def forward(self, obs):
         """Q(s, a) of all joint actions: (B, obs_size) -> (B, J)."""
@@ -183,8 +198,7 @@ class ReplayMemory(nn.Module):
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
         self.register_buffer("rows", rows)
         self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
-        num_priorities = -(-args.buffer_size // 1000) * 1000  # whole blocks; 0: no row yet
-        self.register_buffer("priorities", torch.zeros(*seeds, num_priorities, device=device))
+        self.register_buffer("priorities", torch.zeros(rows.shape[:-1], device=device))
         self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
         self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
         self.new_rows = []  # on the host, until store
@@ -196,34 +210,28 @@ class ReplayMemory(nn.Module):
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
-        if self.new_rows:
-            num, capacity, device = len(self.new_rows), self.rows.shape[-2], self.rows.device
-            new_rows = torch.from_numpy(np.stack(self.new_rows[-capacity:], axis=-2)).to(device)
-            self.new_rows, self.num_stored = [], self.num_stored + num
-            last = int(self.num_stored)
-            indices = torch.arange(last - new_rows.shape[-2], last, device=device) % capacity
-            self.rows.index_copy_(-2, indices, new_rows)
-            self.priorities.index_copy_(-1, indices, self.max_priority.expand(new_rows.shape[:-1]))
+        while self.new_rows:
+            first = int(self.num_stored) % self.rows.shape[-2]
+            new_rows = self.new_rows[: self.rows.shape[-2] - first]
+            last, self.new_rows = first + len(new_rows), self.new_rows[len(new_rows) :]
+            self.rows[..., first:last, :] = torch.from_numpy(np.stack(new_rows, axis=-2))
+            self.priorities[..., first:last] = self.max_priority
+            self.num_stored += len(new_rows)
 
     def sample(self, batch_size):
         """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
-        blocks = self.priorities.unflatten(-1, (-1, 1000))  # a draw finds a block, then a row in it
-        sums = blocks.sum(-1, dtype=torch.float64)
-        ends = sums.cumsum(-1)
-        u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
-        mass = u * ends[..., -1:] * (1 - 1e-12)  # never all of it
-        block = torch.searchsorted(ends, mass, right=True).clamp(max=ends.shape[-1] - 1)
-        mass = (mass - (ends - sums).gather(-1, block)).unsqueeze(-1)
-        within = torch.take_along_dim(blocks, block.unsqueeze(-1), dim=-2).double().cumsum(-1)
-        offset = torch.searchsorted(within, mass, right=True).squeeze(-1)
-        indices = (block * 1000 + offset).clamp(max=self.rows.shape[-2] - 1)
+        cdf = self.priorities.flatten().cumsum(0, dtype=torch.float64).view_as(self.priorities)
+        start, end = cdf[..., :1] - self.priorities[..., :1], cdf[..., -1:]
+        u = torch.rand(*start.shape[:-1], batch_size, dtype=torch.float64, device=start.device)
+        mass = start + u * (end - start) * (1 - 1e-12)  # never the end
+        indices = torch.searchsorted(cdf, mass, right=True).clamp(max=cdf.shape[-1] - 1)  # of NaN
         rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
         # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
         smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
         return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
-        """Writes a_max (B, A) and p_i = (|TD error| + 1e-6)^alpha into the rows indices (B,)."""
+        """Writes a_max (B, A) and priorities (|TD error| + 1e-6)^alpha into the rows (B,)."""
         self.a_max.scatter_(-2, indices.unsqueeze(-1).expand_as(a_max), a_max)
         priorities = (td_errors.abs() + 1e-6) ** self.alpha
         self.priorities.scatter_(-1, indices, priorities)
@@ -264,10 +272,7 @@ def td_target(rewards, terminated, next_values, gamma):
 
 
 def training_loss(q_network, target_network, args, batch, weights):
-    """The loss of DQN on rows of the memory (B, ...) with importance weights (B,).
-
-    Returns it, a_max (B, A) as it was and TD errors (B,) for the memory to remember, and metrics.
-    """
+    """For rows (B, ...) of the memory: the loss, a_max (B, A), TD errors (B,) and metrics."""
     obs, next_obs, actions, stored, rewards, terminated = batch
     with torch.no_grad():
         next_values = target_network(next_obs).amax(1)
@@ -312,14 +317,15 @@ class CudaGraph:
 
 
 def episode_seed(seed, episode):
-    """Each episode has a seed of its own, so that --resume can play it again."""
-    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
+    """Each episode has a seed of its own, below 2**31, so that --resume can play it again."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
 def check_finite(step, **values):
     """Exits with one line where a value is not finite as float32; the logs stay."""
-    if infinite := {name: v for name, v in values.items() if not (np.abs(v) < 3e38).all()}:
-        sys.exit(f"error: not finite at step {step}: {infinite}; the logs stay")
+    if not np.isfinite(np.concatenate([*values.values()], axis=None, dtype=np.float32)).all():
+        name = next(name for name, value in values.items() if not (np.abs(value) < 3e38).all())
+        sys.exit(f"error: {name} is not finite at step {step}: {values[name]}; the logs stay")
 
 
 def evaluate(policy, args, stop, video_dir):
@@ -334,17 +340,16 @@ def evaluate(policy, args, stop, video_dir):
         torch.manual_seed(seed)
         for episode in tqdm(range(args.eval_episodes), "evaluation", leave=False):
             obs, _ = env.reset(seed=episode_seed(seed, episode))
-            returns.append(0.0)
             for step in range(limit):
                 obs, reward, terminated, truncated, _ = env.step(policy(obs))
-                check_finite(step, observation=obs, reward=reward)
-                returns[-1] += reward
+                check_finite(step, obs=obs, reward=reward)
                 if stop:
-                    return returns[:-1]
+                    return returns
                 if terminated or truncated:
                     break
             else:
                 tqdm.write(f"an evaluation episode is cut off after {limit} steps", file=sys.stderr)
+            returns.append(env.get_wrapper_attr("episode_returns"))
     with contextlib.suppress(Exception):
         env.close()
     return returns
@@ -363,23 +368,22 @@ if __name__ == "__main__":
     args = parse_args(words)
     saved = {"global_step": 0, "wall_time": 0.0, "num_episodes": 0, "log_sizes": (0, 0)}
     evaluate_only = args.evaluate_only is not None
-    source = args.evaluate_only if evaluate_only else args.resume
-    if source is not None:
+    if (source := args.evaluate_only if evaluate_only else args.resume) is not None:
         name = "model.pt" if evaluate_only else "checkpoint.pt"
         path = pathlib.Path(source, name if os.path.isdir(source) else "")
         try:  # executes no code from the file
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            if saved["script"] != SCRIPT:
-                raise ValueError(f"it is of {saved['script']}.py")
-            saved["q_network" if evaluate_only else "rng"]  # a model.pt cannot be resumed
+            assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
+            saved["q_network" if evaluate_only else "memory"]  # a model.pt cannot be resumed
         except Exception as error:  # no such file, a cut one, one of something else
             sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
         args = parse_args(words)
+    check_args(args)
     env = make_env(args.env_id, args.num_bins, args.capture_video)
     atexit.register(env.close)  # after the results
     num_choices = choices_per_dimension(env.action_space, args.num_bins)
-    sizes = env.observation_space.shape[0], num_choices, args.buffer_size
+    sizes = env.observation_space.shape[0], len(num_choices), num_choices, args.buffer_size
     if path and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
     on_cuda = args.cuda and torch.cuda.is_available()
@@ -387,55 +391,48 @@ if __name__ == "__main__":
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
     # In float32, per joint action: 257 weights, gradient, Adam's moments and target copy; Adam's
     # temporaries or a batch of outputs of both networks with gradient, twice with a CUDA graph.
-    num_joint, batches = math.prod(num_choices), 3 * args.batch_size * (2 if on_cuda else 1)
+    num_joint, batches = np.prod(num_choices, dtype=float), 3 * args.batch_size * (1 + on_cuda)
     layer = 4 * num_joint * (5 * 257 + max(2 * 257, batches))
     if layer > free and not evaluate_only:
-        needs = f"{Decimal(num_joint):.4g} joint actions need {Decimal(layer) / 2**30:.4g} GiB"
-        others = f"{device} has {free / 2**30:.2f} GiB free; use qmle_discrete.py"
-        sys.exit(f"error: {args.env_id}: {needs}, {others}")
-    fits = (free - layer) // (8 * (sizes[0] + len(num_choices)) + 12)
-    if args.buffer_size > fits and not evaluate_only:
+        needs = f"{num_joint:.4g} joint actions need {layer / 2**30:.4g} GiB"
+        sys.exit(f"error: {needs}, {device} has {free / 2**30:.2f}; use qmle_discrete.py")
+    free -= int(layer)
+    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12)) and not evaluate_only:
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} rows")
-    if args.learning_starts >= args.total_timesteps:
-        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
     stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
-    for number, size in ((-1, 2**30), (-3, 2**25)) if sys.platform == "linux" else ():
-        ctypes.CDLL(None).mallopt(number, size)  # M_TRIM_, M_MMAP_THRESHOLD: mapping takes long
     torch.manual_seed(args.seed)
-    q_network, target_network = (QNetwork(*sizes[:-1]).to(device) for _ in range(2))
+    q_network, target_network = (QNetwork(sizes[0], num_choices).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
     optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
-    memory = ReplayMemory(args, sizes[0], len(num_choices), device)
+    memory = ReplayMemory(args, *sizes[:2], device)
     global_step = saved["global_step"]  # environment steps taken
     # What makes it fast: compiled functions, TF32, CUDA graphs. On a CPU they do not pay.
     compiled = args.compile and on_cuda and not evaluate_only
-    tf32 = compiled and args.mixed_precision
-    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    torch.set_float32_matmul_precision("high" if compiled and args.mixed_precision else "highest")
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
         greedy_action = torch.compile(greedy_action, **options)
         training_loss = torch.compile(training_loss, **options)  # in train_step too
-        rows = torch.zeros(args.batch_size, sum(memory.sizes), device=device)
-        batch = rows.split(memory.sizes, dim=-1)
         try:
-            greedy_action(q_network, args, batch[0][0])
-            training_loss(q_network, target_network, args, batch, rows.sum(1))[0].backward()
+            greedy_action(q_network, args, memory.obs[0])
+            _, rows, weights = memory.sample(args.batch_size)
+            batch = rows.split(memory.sizes, dim=-1)
+            training_loss(q_network, target_network, args, batch, weights)[0].backward()
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             compiled = False
             torch.compiler.set_stance("force_eager")
             cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
-    host_obs = torch.zeros(sizes[0], pin_memory=on_cuda)
-    host_action = torch.zeros(len(num_choices), dtype=torch.int64, pin_memory=on_cuda)
+    host_obs, host_action = (torch.zeros(n, pin_memory=on_cuda) for n in sizes[:2])
 
     def search():
         action = greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
-        host_action.copy_(action, non_blocking=True)
+        host_action.copy_(action.float(), non_blocking=True)
 
     update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
     if compiled:
@@ -452,11 +449,8 @@ if __name__ == "__main__":
     if evaluate_only:
         q_network.load_state_dict(saved["q_network"])
         returns = evaluate(policy, args, stop, path.parent / "videos")
-        print(
-            f"mean return of {len(returns)} greedy episodes:", np.mean(returns or np.nan), returns
-        )
+        print("returns:", np.round(returns, 1), f"mean: {np.mean(returns or np.nan):.1f}")
         sys.exit(128 + stop[0] if stop else 0)
-
     # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dir = path.parent if path else pathlib.Path("runs", name.translate({47: "_", 58: "_"}))
@@ -468,25 +462,26 @@ if __name__ == "__main__":
     if args.track:
         import wandb
 
-        own = {"id": run_id, "name": run_id, "dir": run_dir.resolve().parents[1]}
-        wandb.init(**own, resume="allow", config=config, sync_tensorboard=True)
+        names = {"id": run_id, "name": run_id, "dir": run_dir.resolve().parents[1]}
+        wandb.init(**names, resume="allow", config=config, sync_tensorboard=True)
     writer = SummaryWriter(run_dir, purge_step=global_step + 1)
     atexit.register(writer.close)  # on an error too: what was logged stays
     start = time.time() - saved["wall_time"]
     logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
     for log, size in zip(logs, saved["log_sizes"], strict=True):
-        log.truncate(min(size, os.path.getsize(log.name)))  # what came later comes again
-    if not os.path.getsize(logs[0].name):
+        log.truncate(size)  # what came later comes again
+    if not path:
         logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
         logs[1].write("global_step,episode,episodic_return,wall_time\n")
+
     # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
-    networks = {"q_network": q_network, "target_network": target_network}
-    parts = networks | {"optimizer": optimizer, "memory": memory}
+    modules = {"q_network": q_network, "target_network": target_network}
+    modules |= {"optimizer": optimizer, "memory": memory}
     num_episodes = saved["num_episodes"]
     obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     if path:
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
+        for name, module in modules.items():
+            module.load_state_dict(saved[name])
         optimizer.param_groups[0] |= adam  # the flag and the device may be others now
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
@@ -500,14 +495,14 @@ if __name__ == "__main__":
     print(f"training on {config['device']} from step {global_step}; run: {run_dir}")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
+        model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
         due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
-        last = global_step == args.total_timesteps and (run_dir / "checkpoint.pt").exists()
-        if stop or due or last:
+        last = global_step == args.total_timesteps
+        if stop or due or last and (run_dir / "checkpoint.pt").exists():
             memory.store()
-            state = {name: part.state_dict() for name, part in parts.items()} | {"run_id": run_id}
-            state |= {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
+            state = model | {name: module.state_dict() for name, module in modules.items()}
             state |= {"num_episodes": num_episodes, "episode_length": env.episode_lengths}
-            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs]}
+            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs], "run_id": run_id}
             state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
@@ -522,9 +517,9 @@ if __name__ == "__main__":
             for episode, value in enumerate(returns):
                 print(global_step, episode, value, time.time() - start, sep=",", file=logs[1])
             writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
-        if global_step == args.total_timesteps:
+        if last:
             break
-        if torch.rand(()) < args.exploration_epsilon:
+        if torch.rand(()).item() < args.exploration_epsilon:
             action = sample_uniform((), torch.tensor(num_choices)).numpy()
         else:
             action = policy(obs)
@@ -543,7 +538,7 @@ if __name__ == "__main__":
         next_obs, reward, terminated, truncated, info = env.step(action)
         global_step += 1
         progress.update()
-        check_finite(global_step, action=action, observation=(obs, next_obs), reward=reward)
+        check_finite(global_step, action=action, obs=obs, next_obs=next_obs, reward=reward)
         if "physics_error" in info:
             tqdm.write(f"step {global_step}: {info['physics_error']}; a new episode starts")
             writer.add_scalar("charts/physics_error", 1, global_step)
@@ -559,6 +554,5 @@ if __name__ == "__main__":
             num_episodes += 1
             obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     if args.save_model:
-        model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
         save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
     tqdm.write(f"last returns: {np.mean(env.return_queue or [np.nan]):.1f}; run: {run_dir}")

@@ -10,16 +10,16 @@
     python qmle_continuous.py --resume runs/<run>
     python qmle_continuous.py --evaluate-only runs/<run> --capture-video
 
-Algorithm 1 of "Learning in complex action spaces without policy gradients": max_a Q(s, a) is
-searched among uniform actions, samples of two argmax predictors, and the best action remembered for
-that state; the predictors learn by maximum likelihood to propose what was found.
+Algorithm 1 of "Learning in complex action spaces without policy gradients". To find max_a Q(s, a),
+it draws uniform actions and samples of two learned argmax predictors, adds the best action known
+for that state, and keeps the best under Q, which the predictors then learn to propose.
+Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
 
 Shapes: B batch of states, N action samples per state, A action dimensions, K bins per dimension.
 """
 
 import atexit
 import contextlib
-import ctypes
 import functools
 import json
 import os
@@ -29,8 +29,9 @@ import signal
 import sys
 import time
 import warnings
+from collections import ChainMap
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Literal
+from typing import Annotated
 
 import gymnasium as gym
 import numpy as np
@@ -44,83 +45,96 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 SCRIPT = pathlib.Path(__file__).stem
-Share = Annotated[float, (0, 1)]  # types of flags, with the lowest and the highest value allowed
+Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
 Count = Annotated[int, (1, 10**12)]
 Steps = Annotated[int, (0, 10**12)]
 
 
 @dataclass
-class Args:
-    """Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours."""
-
-    env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a Box action space
+class Algorithm:
+    env_id: str = "dm_control/walker-walk-v0"  # with a Box action space
     seed: Annotated[int, (0, 2**31)] = 1  # of networks, sampling and environment [ours]
-    total_timesteps: Count = 1_000_000  # environment steps to train for [ours; paper: 1e6 to 1e7]
+    total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
     learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
     buffer_size: Count = 1_000_000  # transitions the replay memory holds
     gamma: Share = 0.99  # discount factor
     batch_size: Count = 256  # transitions per update
-    learning_starts: Count = 1000  # environment steps before the first update
-    train_frequency: Count = 10  # environment steps per update
-    target_network_frequency: Count = 200  # environment steps per target copy [code; paper: 2000]
+    learning_starts: Count = 1000  # steps before the first update
+    train_frequency: Count = 10  # steps per update
+    target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
     exploration_epsilon: Share = 0.1  # probability of a uniformly random action
     num_target_samples: Count = 100  # m_target: search set size of the TD target
     num_greedy_samples: Count = 1000  # m_greedy: search set size of acting
     uniform_ratio: Share = 0.9  # rho_0: share of the search set drawn uniformly
     delta_ratio: Share = 0.01  # rho_1: share from the delta predictor
     categorical_ratio: Share = 0.09  # rho_2: share from the factored categorical predictor
-    uniform_grid_fraction: Share = 0.0  # share of the uniform samples on the grid [code: 0.5]
     num_bins: Annotated[int, (2, 10**4)] = 3  # K: grid points per dimension, bounds included
     delta_noise_std: Annotated[float, (0, 2)] = 0.1  # of delta samples, in half-ranges [code]
     priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
     importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
     stored_action: bool = True  # the action stored with a transition joins its search set
-    predictor_target: Literal["fresh", "stored"] = "fresh"  # learn the new a_max or the old
-    discrete_until: Steps = 0  # actions stay on the grid up to this step, for Figure 12 [ours]
-    eval_frequency: Steps = 0  # environment steps between evaluations; 0 is never
+    discrete_until: Steps = 0  # the step up to which actions are on the grid (Figure 12)
+
+
+@dataclass
+class Evaluation:
+    eval_frequency: Steps = 0  # steps between evaluations; 0 is never
     eval_episodes: Count = 10  # greedy episodes per evaluation
     eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
     capture_video: bool = False  # record these episodes as mp4 in the run directory
     evaluate_only: str | None = None  # a run directory or its model.pt to play, not to train
+
+
+@dataclass
+class Run:
     save_model: bool = False  # write model.pt at the end
-    checkpoint_frequency: Steps = 0  # environment steps between checkpoints; 0: if interrupted
+    checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
     resume: str | None = None  # a run directory or its checkpoint.pt to go on from
-    track: bool = False  # log to Weights & Biases too, as WANDB_PROJECT and WANDB_ENTITY say
+    track: bool = False  # log to Weights & Biases (WANDB_PROJECT, WANDB_ENTITY)
+
+
+@dataclass
+class Machine:
     cuda: bool = True  # use a CUDA device if there is one
-    compile: bool = True  # torch.compile and, on CUDA, CUDA graphs; pays after some thousand steps
-    mixed_precision: bool = True  # with --compile: bfloat16 for search sets; on CUDA also TF32
-    on_grid = bfloat16 = False  # not flags: the loop sets the first, the device allows the second
+    compile: bool = True  # and CUDA graphs; pays after some thousand steps
+    mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
+
+
+@dataclass
+class Args(Algorithm, Evaluation, Run, Machine):
+    on_grid = bfloat16 = False  # not flags: set below
 
 
 def parse_args(words):
-    """The flags in words; exits with one line where a number is out of its range."""
-    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0] + " " + Args.__doc__)
+    args = {group.__name__.lower(): group() for group in Args.__bases__}
+    args = tyro.cli(tyro.conf.OmitArgPrefixes[dict], args=words, default=args, description=__doc__)
+    return Args(**ChainMap(*map(vars, args.values())))
+
+
+def check_args(args):
+    """Exits with one line where a number is out of its range."""
     for flag in fields(Args):
         for low, high in getattr(flag.type, "__metadata__", ()):
-            if not low <= getattr(args, flag.name) <= high:  # NaN fails too
-                name = f"--{flag.name.replace('_', '-')} is {getattr(args, flag.name)}"
-                sys.exit(f"error: {name}, expected a number from {low:g} to {high:g}")
+            if not low <= (value := getattr(args, flag.name)) <= high:  # NaN fails too
+                name = flag.name.replace("_", "-")
+                sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
     if abs((total := args.uniform_ratio + args.delta_ratio + args.categorical_ratio) - 1) > 1e-6:
         sys.exit(f"error: uniform, delta and categorical ratio sum to {total:g}, expected 1")
-    return args
-
-
-def to_env_action(action, space):
-    """Scales an action (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
-    action = (action.reshape(space.shape) + np.float64(1)) / 2 * (space.high - space.low)
-    return np.clip(space.low + action, space.low, space.high).astype(space.dtype)
+    if args.learning_starts >= args.total_timesteps:
+        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
 
 
 class PlainEnv(gym.Wrapper):
     def step(self, action):
         """Takes an action (A,) in [-1, 1]; gives plain numbers, and a PhysicsError as an ending."""
         try:
-            obs, *numbers, info = self.env.step(to_env_action(action, self.action_space))
+            low, high = self.action_space.low, self.action_space.high
+            action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
+            obs, *numbers, info = self.env.step(np.clip(action, low, high).astype(low.dtype))
         except PhysicsError as error:  # the simulation has diverged
             obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
             numbers = 0, False, True  # no reward, truncated
-        reward, terminated, truncated = (np.asarray(x).item() for x in numbers)
-        return obs, float(reward), bool(terminated), bool(truncated), info
+        return obs, *(np.asarray(number).item() for number in numbers), info
 
 
 def make_env(env_id, render=False):
@@ -143,14 +157,12 @@ def make_env(env_id, render=False):
     return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
 
 
-class ResidualBlock(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.linear1 = nn.Linear(width, width)
-        self.linear2 = nn.Linear(width, width)
+class ResidualBlock(nn.Sequential):
+    def __init__(self, width):  # B.1; the inside as in the authors' code
+        super().__init__(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, x):
-        return x + self.linear2(F.relu(self.linear1(x)))  # B.1; the inside as in the authors' code
+        return x + super().forward(x)
 
 
 class QNetwork(nn.Module):
@@ -176,14 +188,14 @@ class QNetwork(nn.Module):
     def q_values(self, features, actions):
         """Q(s, a) of N actions per state: features (B, 128), actions (B, N, A) -> (B, N)."""
         action_features = self.action_stream(actions)  # (B, N, 128)
-        # joint_block on concat(features, action_features). Its first layer is linear: the half that
-        # reads the features is computed once per state and added to all N action halves.
-        obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)
-        obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+        # joint_block on both: of its first layer the half that reads features is computed only once
+        # per state and added to all N action halves.
+        obs_weight, action_weight = self.joint_block[0].weight.split(128, dim=1)
+        obs_half = F.linear(features, obs_weight, self.joint_block[0].bias)  # (B, 256)
         hidden = obs_half.unsqueeze(1) + F.linear(action_features, action_weight)  # (B, N, 256)
         features = features.unsqueeze(1).expand_as(action_features)
         joint = torch.cat([features, action_features], dim=-1)  # (B, N, 256)
-        joint = self.joint_norm(joint + self.joint_block.linear2(F.relu(hidden)))
+        joint = self.joint_norm(joint + self.joint_block[2](F.relu(hidden)))
         return (joint * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
 
 
@@ -198,8 +210,7 @@ class ReplayMemory(nn.Module):
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
         self.register_buffer("rows", rows)
         self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
-        num_priorities = -(-args.buffer_size // 1000) * 1000  # whole blocks; 0: no row yet
-        self.register_buffer("priorities", torch.zeros(*seeds, num_priorities, device=device))
+        self.register_buffer("priorities", torch.zeros(rows.shape[:-1], device=device))
         self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
         self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
         self.new_rows = []  # on the host, until store
@@ -211,34 +222,28 @@ class ReplayMemory(nn.Module):
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
-        if self.new_rows:
-            num, capacity, device = len(self.new_rows), self.rows.shape[-2], self.rows.device
-            new_rows = torch.from_numpy(np.stack(self.new_rows[-capacity:], axis=-2)).to(device)
-            self.new_rows, self.num_stored = [], self.num_stored + num
-            last = int(self.num_stored)
-            indices = torch.arange(last - new_rows.shape[-2], last, device=device) % capacity
-            self.rows.index_copy_(-2, indices, new_rows)
-            self.priorities.index_copy_(-1, indices, self.max_priority.expand(new_rows.shape[:-1]))
+        while self.new_rows:
+            first = int(self.num_stored) % self.rows.shape[-2]
+            new_rows = self.new_rows[: self.rows.shape[-2] - first]
+            last, self.new_rows = first + len(new_rows), self.new_rows[len(new_rows) :]
+            self.rows[..., first:last, :] = torch.from_numpy(np.stack(new_rows, axis=-2))
+            self.priorities[..., first:last] = self.max_priority
+            self.num_stored += len(new_rows)
 
     def sample(self, batch_size):
         """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
-        blocks = self.priorities.unflatten(-1, (-1, 1000))  # a draw finds a block, then a row in it
-        sums = blocks.sum(-1, dtype=torch.float64)
-        ends = sums.cumsum(-1)
-        u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
-        mass = u * ends[..., -1:] * (1 - 1e-12)  # never all of it
-        block = torch.searchsorted(ends, mass, right=True).clamp(max=ends.shape[-1] - 1)
-        mass = (mass - (ends - sums).gather(-1, block)).unsqueeze(-1)
-        within = torch.take_along_dim(blocks, block.unsqueeze(-1), dim=-2).double().cumsum(-1)
-        offset = torch.searchsorted(within, mass, right=True).squeeze(-1)
-        indices = (block * 1000 + offset).clamp(max=self.rows.shape[-2] - 1)
+        cdf = self.priorities.flatten().cumsum(0, dtype=torch.float64).view_as(self.priorities)
+        start, end = cdf[..., :1] - self.priorities[..., :1], cdf[..., -1:]
+        u = torch.rand(*start.shape[:-1], batch_size, dtype=torch.float64, device=start.device)
+        mass = start + u * (end - start) * (1 - 1e-12)  # never the end
+        indices = torch.searchsorted(cdf, mass, right=True).clamp(max=cdf.shape[-1] - 1)  # of NaN
         rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
         # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
         smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
         return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
-        """Writes a_max (B, A) and p_i = (|TD error| + 1e-6)^alpha into the rows indices (B,)."""
+        """Writes a_max (B, A) and priorities (|TD error| + 1e-6)^alpha into the rows (B,)."""
         self.a_max.scatter_(-2, indices.unsqueeze(-1).expand_as(a_max), a_max)
         priorities = (td_errors.abs() + 1e-6) ** self.alpha
         self.priorities.scatter_(-1, indices, priorities)
@@ -284,22 +289,21 @@ def sample_actions(q_network, features, num_samples, args):
     delta = torch.cat([mode[:, :num_delta], noisy], dim=1)  # the predictor's output comes first
     if args.on_grid:
         delta = bin_value(nearest_bin(delta, num_bins), num_bins)
-    num_grid = num_uniform if args.on_grid else round(num_uniform * args.uniform_grid_fraction)
-    grid = sample_uniform((batch_size, num_grid, action_size), num_bins, device)
-    uniform = sample_uniform((batch_size, num_uniform - num_grid, action_size), None, device)
+    size = batch_size, num_uniform, action_size
+    uniform = sample_uniform(size, num_bins if args.on_grid else None, device)
     cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
     u = torch.rand(batch_size, num_categorical, action_size, 1, device=device)
     categorical = bin_value((u >= cdf).sum(-1), num_bins)  # by inverse c.d.f., per dimension
-    return torch.cat([grid, uniform, delta, categorical], dim=1)
+    return torch.cat([uniform, delta, categorical], dim=1)
 
 
 def argmax_action(q_network, features, actions, bfloat16=False):
-    """The best action (B, A) of a search set (B, N, A) under Q (Eq. 17)."""
+    """The best of actions (B, N, A) under Q (Eq. 17): it (B, A), its value (B,), its index (B,)."""
     with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
         num = 3200 // actions.shape[1] + 1 if features.is_cpu else len(features)  # fits its cache
-        parts = zip(features.split(num), actions.split(num), strict=True)
-        index = torch.cat([q_network.q_values(*part) for part in parts]).argmax(1)
-    return actions[torch.arange(len(actions), device=actions.device), index]
+        chunks = zip(features.split(num), actions.split(num), strict=True)
+        values, index = torch.cat([q_network.q_values(*chunk) for chunk in chunks]).max(1)
+    return actions[torch.arange(len(index), device=index.device), index], values, index
 
 
 @torch.no_grad()
@@ -307,7 +311,7 @@ def greedy_action(q_network, args, obs):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args)
-    return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu).squeeze(0)
+    return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu)[0].squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
@@ -322,21 +326,16 @@ def argmax_predictor_loss(mode, logits, a_max):
 
 
 def training_loss(q_network, target_network, args, batch, weights):
-    """The loss of Algorithm 1 on rows of the memory (B, ...) with importance weights (B,).
-
-    Returns it, a_max (B, A) and TD errors (B,) for the memory to remember, and metrics.
-    """
+    """For rows (B, ...) of the memory: the loss, a_max (B, A), TD errors (B,) and metrics."""
     obs, next_obs, actions, stored, rewards, terminated = batch
     with torch.no_grad():
         # The best action at s' that the *target* networks find, against the one stored: in float32,
         # since rounding must not replace a better action.
         features = target_network.obs_stream(next_obs)
         samples = sample_actions(target_network, features, args.num_target_samples, args)
-        sampled = argmax_action(target_network, features, samples, args.bfloat16)
-        next_q = target_network.q_values(features, torch.stack([sampled, stored], dim=1))  # (B, 2)
-        stored_wins = (next_q[:, 1] > next_q[:, 0]) & args.stored_action  # (B,)
-        a_max = torch.where(stored_wins.unsqueeze(1), stored, sampled)
-        next_values = torch.where(stored_wins, next_q[:, 1], next_q[:, 0])
+        sampled, *_ = argmax_action(target_network, features, samples, args.bfloat16)
+        finalists = torch.stack([sampled, stored if args.stored_action else sampled], dim=1)
+        a_max, next_values, winner = argmax_action(target_network, features, finalists)
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
         # The predictors' losses do not reach the observation stream (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)
@@ -345,10 +344,9 @@ def training_loss(q_network, target_network, args, batch, weights):
     td_loss = (weights * td_errors**2).mean()
     mode = q_network.delta_predictor(next_features)
     logits = q_network.categorical_predictor(next_features)
-    learnt = stored if args.predictor_target == "stored" else a_max
-    delta_loss, categorical_loss = argmax_predictor_loss(mode, logits, learnt)
+    delta_loss, categorical_loss = argmax_predictor_loss(mode, logits, a_max)
     metrics = {"losses/td_loss": td_loss, "losses/delta_loss": delta_loss, "losses/q_values": q}
-    metrics |= {"losses/categorical_loss": categorical_loss, "argmax/share_stored": stored_wins}
+    metrics |= {"losses/categorical_loss": categorical_loss, "argmax/share_stored": winner}
     metrics = {name: value.detach().float().mean() for name, value in metrics.items()}
     return td_loss + delta_loss + categorical_loss, a_max, td_errors.detach(), metrics
 
@@ -384,14 +382,15 @@ class CudaGraph:
 
 
 def episode_seed(seed, episode):
-    """Each episode has a seed of its own, so that --resume can play it again."""
-    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
+    """Each episode has a seed of its own, below 2**31, so that --resume can play it again."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
 def check_finite(step, **values):
     """Exits with one line where a value is not finite as float32; the logs stay."""
-    if infinite := {name: v for name, v in values.items() if not (np.abs(v) < 3e38).all()}:
-        sys.exit(f"error: not finite at step {step}: {infinite}; the logs stay")
+    if not np.isfinite(np.concatenate([*values.values()], axis=None, dtype=np.float32)).all():
+        name = next(name for name, value in values.items() if not (np.abs(value) < 3e38).all())
+        sys.exit(f"error: {name} is not finite at step {step}: {values[name]}; the logs stay")
 
 
 def evaluate(policy, args, stop, video_dir):
@@ -405,17 +404,16 @@ def evaluate(policy, args, stop, video_dir):
         torch.manual_seed(seed)
         for episode in tqdm(range(args.eval_episodes), "evaluation", leave=False):
             obs, _ = env.reset(seed=episode_seed(seed, episode))
-            returns.append(0.0)
             for step in range(limit):
                 obs, reward, terminated, truncated, _ = env.step(policy(obs))
-                check_finite(step, observation=obs, reward=reward)
-                returns[-1] += reward
+                check_finite(step, obs=obs, reward=reward)
                 if stop:
-                    return returns[:-1]
+                    return returns
                 if terminated or truncated:
                     break
             else:
                 tqdm.write(f"an evaluation episode is cut off after {limit} steps", file=sys.stderr)
+            returns.append(env.get_wrapper_attr("episode_returns"))
     with contextlib.suppress(Exception):
         env.close()
     return returns
@@ -434,19 +432,18 @@ if __name__ == "__main__":
     args = parse_args(words)
     saved = {"global_step": 0, "wall_time": 0.0, "num_episodes": 0, "log_sizes": (0, 0)}
     evaluate_only = args.evaluate_only is not None
-    source = args.evaluate_only if evaluate_only else args.resume
-    if source is not None:
+    if (source := args.evaluate_only if evaluate_only else args.resume) is not None:
         name = "model.pt" if evaluate_only else "checkpoint.pt"
         path = pathlib.Path(source, name if os.path.isdir(source) else "")
         try:  # executes no code from the file
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            if saved["script"] != SCRIPT:
-                raise ValueError(f"it is of {saved['script']}.py")
-            saved["q_network" if evaluate_only else "rng"]  # a model.pt cannot be resumed
+            assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
+            saved["q_network" if evaluate_only else "memory"]  # a model.pt cannot be resumed
         except Exception as error:  # no such file, a cut one, one of something else
             sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
         args = parse_args(words)
+    check_args(args)
     env = make_env(args.env_id, args.capture_video)
     atexit.register(env.close)  # after the results
     action_size = int(np.prod(env.action_space.shape))
@@ -458,13 +455,9 @@ if __name__ == "__main__":
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
     if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12)) and not evaluate_only:
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} rows")
-    if args.learning_starts >= args.total_timesteps:
-        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
     stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
-    for number, size in ((-1, 2**30), (-3, 2**25)) if sys.platform == "linux" else ():
-        ctypes.CDLL(None).mallopt(number, size)  # M_TRIM_, M_MMAP_THRESHOLD: mapping takes long
     torch.manual_seed(args.seed)
     q_network, target_network = (QNetwork(*sizes[:3]).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
@@ -475,19 +468,19 @@ if __name__ == "__main__":
     args.on_grid = 0 < args.discrete_until >= global_step
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
     compiled = args.compile and not evaluate_only
-    has = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = has and compiled and args.mixed_precision
+    half = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = half and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
         greedy_action = torch.compile(greedy_action, **options)
         training_loss = torch.compile(training_loss, **options)  # in train_step too
-        rows = torch.zeros(args.batch_size, sum(memory.sizes), device=device)
-        batch = rows.split(memory.sizes, dim=-1)
         try:
-            greedy_action(q_network, args, batch[0][0])
-            training_loss(q_network, target_network, args, batch, rows.sum(1))[0].backward()
+            greedy_action(q_network, args, memory.obs[0])
+            _, rows, weights = memory.sample(args.batch_size)
+            batch = rows.split(memory.sizes, dim=-1)
+            training_loss(q_network, target_network, args, batch, weights)[0].backward()
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             compiled = args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
@@ -515,9 +508,7 @@ if __name__ == "__main__":
     if evaluate_only:
         q_network.load_state_dict(saved["q_network"])
         returns = evaluate(policy, args, stop, path.parent / "videos")
-        print(
-            f"mean return of {len(returns)} greedy episodes:", np.mean(returns or np.nan), returns
-        )
+        print("returns:", np.round(returns, 1), f"mean: {np.mean(returns or np.nan):.1f}")
         sys.exit(128 + stop[0] if stop else 0)
     # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -530,25 +521,26 @@ if __name__ == "__main__":
     if args.track:
         import wandb
 
-        own = {"id": run_id, "name": run_id, "dir": run_dir.resolve().parents[1]}
-        wandb.init(**own, resume="allow", config=config, sync_tensorboard=True)
+        names = {"id": run_id, "name": run_id, "dir": run_dir.resolve().parents[1]}
+        wandb.init(**names, resume="allow", config=config, sync_tensorboard=True)
     writer = SummaryWriter(run_dir, purge_step=global_step + 1)
     atexit.register(writer.close)  # on an error too: what was logged stays
     start = time.time() - saved["wall_time"]
     logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
     for log, size in zip(logs, saved["log_sizes"], strict=True):
-        log.truncate(min(size, os.path.getsize(log.name)))  # what came later comes again
-    if not os.path.getsize(logs[0].name):
+        log.truncate(size)  # what came later comes again
+    if not path:
         logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
         logs[1].write("global_step,episode,episodic_return,wall_time\n")
+
     # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
-    networks = {"q_network": q_network, "target_network": target_network}
-    parts = networks | {"optimizer": optimizer, "memory": memory}
+    modules = {"q_network": q_network, "target_network": target_network}
+    modules |= {"optimizer": optimizer, "memory": memory}
     num_episodes = saved["num_episodes"]
     obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     if path:
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
+        for name, module in modules.items():
+            module.load_state_dict(saved[name])
         optimizer.param_groups[0] |= adam  # the flag and the device may be others now
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
@@ -562,14 +554,14 @@ if __name__ == "__main__":
     print(f"training on {config['device']} from step {global_step}; run: {run_dir}")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
+        model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
         due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
-        last = global_step == args.total_timesteps and (run_dir / "checkpoint.pt").exists()
-        if stop or due or last:
+        last = global_step == args.total_timesteps
+        if stop or due or last and (run_dir / "checkpoint.pt").exists():
             memory.store()
-            state = {name: part.state_dict() for name, part in parts.items()} | {"run_id": run_id}
-            state |= {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
+            state = model | {name: module.state_dict() for name, module in modules.items()}
             state |= {"num_episodes": num_episodes, "episode_length": env.episode_lengths}
-            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs]}
+            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs], "run_id": run_id}
             state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
@@ -584,11 +576,11 @@ if __name__ == "__main__":
             for episode, value in enumerate(returns):
                 print(global_step, episode, value, time.time() - start, sep=",", file=logs[1])
             writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
-        if global_step == args.total_timesteps:
+        if last:
             break
         if args.on_grid and global_step == args.discrete_until:
             args.on_grid, search.num_calls, update.num_calls = False, 0, 0  # recorded anew
-        if torch.rand(()) < args.exploration_epsilon:
+        if torch.rand(()).item() < args.exploration_epsilon:
             action = sample_uniform((action_size,), args.num_bins if args.on_grid else None).numpy()
         else:
             action = policy(obs)
@@ -607,7 +599,7 @@ if __name__ == "__main__":
         next_obs, reward, terminated, truncated, info = env.step(action)
         global_step += 1
         progress.update()
-        check_finite(global_step, action=action, observation=(obs, next_obs), reward=reward)
+        check_finite(global_step, action=action, obs=obs, next_obs=next_obs, reward=reward)
         if "physics_error" in info:
             tqdm.write(f"step {global_step}: {info['physics_error']}; a new episode starts")
             writer.add_scalar("charts/physics_error", 1, global_step)
@@ -623,6 +615,5 @@ if __name__ == "__main__":
             num_episodes += 1
             obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     if args.save_model:
-        model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
         save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
     tqdm.write(f"last returns: {np.mean(env.return_queue or [np.nan]):.1f}; run: {run_dir}")

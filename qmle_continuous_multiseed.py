@@ -12,6 +12,7 @@
 Each agent has its own weights, memory, environment and run directory. The functions from networks
 to losses are those of qmle_continuous.py, for one seed: torch.vmap runs them for all. Seed k has
 the first weights and the environment of qmle_continuous.py --seed k; all share a random stream.
+Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
 
 Shapes: S seeds, B batch of states, N action samples per state, A action dimensions, K bins each.
 """
@@ -30,8 +31,9 @@ import signal
 import sys
 import time
 import warnings
+from collections import ChainMap
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Literal
+from typing import Annotated
 
 import gymnasium as gym
 import numpy as np
@@ -45,82 +47,95 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 SCRIPT = pathlib.Path(__file__).stem
-Share = Annotated[float, (0, 1)]  # types of flags, with the lowest and the highest value allowed
+Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
 Count = Annotated[int, (1, 10**12)]
 Steps = Annotated[int, (0, 10**12)]
 
 
 @dataclass
-class Args:
-    """Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours."""
-
-    env_id: str = "dm_control/walker-walk-v0"  # gymnasium environment with a Box action space
+class Algorithm:
+    env_id: str = "dm_control/walker-walk-v0"  # with a Box action space
     seed: Annotated[int, (0, 2**31)] = 1  # the first one: of its networks and environment [ours]
     num_seeds: Annotated[int, (1, 10**4)] = 16  # S: agents, of seed, seed + 1, ... [ours]
-    total_timesteps: Count = 1_000_000  # environment steps to train for [ours; paper: 1e6 to 1e7]
+    total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
     learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
     buffer_size: Count = 1_000_000  # transitions the replay memory holds
     gamma: Share = 0.99  # discount factor
     batch_size: Count = 256  # transitions per update
-    learning_starts: Count = 1000  # environment steps before the first update
-    train_frequency: Count = 10  # environment steps per update
-    target_network_frequency: Count = 200  # environment steps per target copy [code; paper: 2000]
+    learning_starts: Count = 1000  # steps before the first update
+    train_frequency: Count = 10  # steps per update
+    target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
     exploration_epsilon: Share = 0.1  # probability of a uniformly random action
     num_target_samples: Count = 100  # m_target: search set size of the TD target
     num_greedy_samples: Count = 1000  # m_greedy: search set size of acting
     uniform_ratio: Share = 0.9  # rho_0: share of the search set drawn uniformly
     delta_ratio: Share = 0.01  # rho_1: share from the delta predictor
     categorical_ratio: Share = 0.09  # rho_2: share from the factored categorical predictor
-    uniform_grid_fraction: Share = 0.0  # share of the uniform samples on the grid [code: 0.5]
     num_bins: Annotated[int, (2, 10**4)] = 3  # K: grid points per dimension, bounds included
     delta_noise_std: Annotated[float, (0, 2)] = 0.1  # of delta samples, in half-ranges [code]
     priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
     importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
     stored_action: bool = True  # the action stored with a transition joins its search set
-    predictor_target: Literal["fresh", "stored"] = "fresh"  # learn the new a_max or the old
-    discrete_until: Steps = 0  # actions stay on the grid up to this step, for Figure 12 [ours]
-    eval_frequency: Steps = 0  # environment steps between evaluations; 0 is never
+    discrete_until: Steps = 0  # the step up to which actions are on the grid (Figure 12)
+
+
+@dataclass
+class Evaluation:
+    eval_frequency: Steps = 0  # steps between evaluations; 0 is never
     eval_episodes: Count = 10  # greedy episodes per evaluation
     eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
+
+
+@dataclass
+class Run:
     save_model: bool = False  # write a model.pt for each seed at the end, for qmle_continuous.py
-    checkpoint_frequency: Steps = 0  # environment steps between checkpoints; 0: if interrupted
+    checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
     resume: str | None = None  # the first seed's run directory or its checkpoint.pt
-    num_workers: Steps = 0  # processes for the environments; 0: one per core [ours]
+
+
+@dataclass
+class Machine:
+    num_workers: Steps = 0  # processes for each half of the seeds; 0: half as many as cores [ours]
     cuda: bool = True  # use a CUDA device if there is one
-    compile: bool = True  # torch.compile and, on CUDA, CUDA graphs; pays after some thousand steps
-    mixed_precision: bool = True  # with --compile: bfloat16 for search sets; on CUDA also TF32
-    on_grid = bfloat16 = False  # not flags: the loop sets the first, the device allows the second
+    compile: bool = True  # and CUDA graphs; pays after some thousand steps
+    mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
+
+
+@dataclass
+class Args(Algorithm, Evaluation, Run, Machine):
+    on_grid = bfloat16 = False  # not flags: set below
 
 
 def parse_args(words):
-    """The flags in words; exits with one line where a number is out of its range."""
-    args = tyro.cli(Args, args=words, description=__doc__.partition("\n")[0] + " " + Args.__doc__)
+    args = {group.__name__.lower(): group() for group in Args.__bases__}
+    args = tyro.cli(tyro.conf.OmitArgPrefixes[dict], args=words, default=args, description=__doc__)
+    return Args(**ChainMap(*map(vars, args.values())))
+
+
+def check_args(args):
+    """Exits with one line where a number is out of its range."""
     for flag in fields(Args):
         for low, high in getattr(flag.type, "__metadata__", ()):
-            if not low <= getattr(args, flag.name) <= high:  # NaN fails too
-                name = f"--{flag.name.replace('_', '-')} is {getattr(args, flag.name)}"
-                sys.exit(f"error: {name}, expected a number from {low:g} to {high:g}")
+            if not low <= (value := getattr(args, flag.name)) <= high:  # NaN fails too
+                name = flag.name.replace("_", "-")
+                sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
     if abs((total := args.uniform_ratio + args.delta_ratio + args.categorical_ratio) - 1) > 1e-6:
         sys.exit(f"error: uniform, delta and categorical ratio sum to {total:g}, expected 1")
-    return args
-
-
-def to_env_action(action, space):
-    """Scales an action (A,) from [-1, 1] to the bounds, shape and dtype of a Box space."""
-    action = (action.reshape(space.shape) + np.float64(1)) / 2 * (space.high - space.low)
-    return np.clip(space.low + action, space.low, space.high).astype(space.dtype)
+    if args.learning_starts >= args.total_timesteps:
+        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
 
 
 class PlainEnv(gym.Wrapper):
     def step(self, action):
         """Takes an action (A,) in [-1, 1]; gives plain numbers, and a PhysicsError as an ending."""
         try:
-            obs, *numbers, info = self.env.step(to_env_action(action, self.action_space))
+            low, high = self.action_space.low, self.action_space.high
+            action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
+            obs, *numbers, info = self.env.step(np.clip(action, low, high).astype(low.dtype))
         except PhysicsError as error:  # the simulation has diverged
             obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
             numbers = 0, False, True  # no reward, truncated
-        reward, terminated, truncated = (np.asarray(x).item() for x in numbers)
-        return obs, float(reward), bool(terminated), bool(truncated), info
+        return obs, *(np.asarray(number).item() for number in numbers), info
 
 
 def make_env(env_id):
@@ -140,14 +155,12 @@ def make_env(env_id):
     return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
 
 
-class ResidualBlock(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.linear1 = nn.Linear(width, width)
-        self.linear2 = nn.Linear(width, width)
+class ResidualBlock(nn.Sequential):
+    def __init__(self, width):  # B.1; the inside as in the authors' code
+        super().__init__(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, x):
-        return x + self.linear2(F.relu(self.linear1(x)))  # B.1; the inside as in the authors' code
+        return x + super().forward(x)
 
 
 class QNetwork(nn.Module):
@@ -173,14 +186,14 @@ class QNetwork(nn.Module):
     def q_values(self, features, actions):
         """Q(s, a) of N actions per state: features (B, 128), actions (B, N, A) -> (B, N)."""
         action_features = self.action_stream(actions)  # (B, N, 128)
-        # joint_block on concat(features, action_features). Its first layer is linear: the half that
-        # reads the features is computed once per state and added to all N action halves.
-        obs_weight, action_weight = self.joint_block.linear1.weight.split(128, dim=1)
-        obs_half = F.linear(features, obs_weight, self.joint_block.linear1.bias)  # (B, 256)
+        # joint_block on both: of its first layer the half that reads features is computed only once
+        # per state and added to all N action halves.
+        obs_weight, action_weight = self.joint_block[0].weight.split(128, dim=1)
+        obs_half = F.linear(features, obs_weight, self.joint_block[0].bias)  # (B, 256)
         hidden = obs_half.unsqueeze(1) + F.linear(action_features, action_weight)  # (B, N, 256)
         features = features.unsqueeze(1).expand_as(action_features)
         joint = torch.cat([features, action_features], dim=-1)  # (B, N, 256)
-        joint = self.joint_norm(joint + self.joint_block.linear2(F.relu(hidden)))
+        joint = self.joint_norm(joint + self.joint_block[2](F.relu(hidden)))
         return (joint * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
 
 
@@ -195,8 +208,7 @@ class ReplayMemory(nn.Module):
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
         self.register_buffer("rows", rows)
         self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
-        num_priorities = -(-args.buffer_size // 1000) * 1000  # whole blocks; 0: no row yet
-        self.register_buffer("priorities", torch.zeros(*seeds, num_priorities, device=device))
+        self.register_buffer("priorities", torch.zeros(rows.shape[:-1], device=device))
         self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
         self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
         self.new_rows = []  # on the host, until store
@@ -208,34 +220,28 @@ class ReplayMemory(nn.Module):
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
-        if self.new_rows:
-            num, capacity, device = len(self.new_rows), self.rows.shape[-2], self.rows.device
-            new_rows = torch.from_numpy(np.stack(self.new_rows[-capacity:], axis=-2)).to(device)
-            self.new_rows, self.num_stored = [], self.num_stored + num
-            last = int(self.num_stored)
-            indices = torch.arange(last - new_rows.shape[-2], last, device=device) % capacity
-            self.rows.index_copy_(-2, indices, new_rows)
-            self.priorities.index_copy_(-1, indices, self.max_priority.expand(new_rows.shape[:-1]))
+        while self.new_rows:
+            first = int(self.num_stored) % self.rows.shape[-2]
+            new_rows = self.new_rows[: self.rows.shape[-2] - first]
+            last, self.new_rows = first + len(new_rows), self.new_rows[len(new_rows) :]
+            self.rows[..., first:last, :] = torch.from_numpy(np.stack(new_rows, axis=-2))
+            self.priorities[..., first:last] = self.max_priority
+            self.num_stored += len(new_rows)
 
     def sample(self, batch_size):
         """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
-        blocks = self.priorities.unflatten(-1, (-1, 1000))  # a draw finds a block, then a row in it
-        sums = blocks.sum(-1, dtype=torch.float64)
-        ends = sums.cumsum(-1)
-        u = torch.rand(*ends.shape[:-1], batch_size, dtype=torch.float64, device=ends.device)
-        mass = u * ends[..., -1:] * (1 - 1e-12)  # never all of it
-        block = torch.searchsorted(ends, mass, right=True).clamp(max=ends.shape[-1] - 1)
-        mass = (mass - (ends - sums).gather(-1, block)).unsqueeze(-1)
-        within = torch.take_along_dim(blocks, block.unsqueeze(-1), dim=-2).double().cumsum(-1)
-        offset = torch.searchsorted(within, mass, right=True).squeeze(-1)
-        indices = (block * 1000 + offset).clamp(max=self.rows.shape[-2] - 1)
+        cdf = self.priorities.flatten().cumsum(0, dtype=torch.float64).view_as(self.priorities)
+        start, end = cdf[..., :1] - self.priorities[..., :1], cdf[..., -1:]
+        u = torch.rand(*start.shape[:-1], batch_size, dtype=torch.float64, device=start.device)
+        mass = start + u * (end - start) * (1 - 1e-12)  # never the end
+        indices = torch.searchsorted(cdf, mass, right=True).clamp(max=cdf.shape[-1] - 1)  # of NaN
         rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
         # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
         smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
         return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
-        """Writes a_max (B, A) and p_i = (|TD error| + 1e-6)^alpha into the rows indices (B,)."""
+        """Writes a_max (B, A) and priorities (|TD error| + 1e-6)^alpha into the rows (B,)."""
         self.a_max.scatter_(-2, indices.unsqueeze(-1).expand_as(a_max), a_max)
         priorities = (td_errors.abs() + 1e-6) ** self.alpha
         self.priorities.scatter_(-1, indices, priorities)
@@ -281,22 +287,21 @@ def sample_actions(q_network, features, num_samples, args):
     delta = torch.cat([mode[:, :num_delta], noisy], dim=1)  # the predictor's output comes first
     if args.on_grid:
         delta = bin_value(nearest_bin(delta, num_bins), num_bins)
-    num_grid = num_uniform if args.on_grid else round(num_uniform * args.uniform_grid_fraction)
-    grid = sample_uniform((batch_size, num_grid, action_size), num_bins, device)
-    uniform = sample_uniform((batch_size, num_uniform - num_grid, action_size), None, device)
+    size = batch_size, num_uniform, action_size
+    uniform = sample_uniform(size, num_bins if args.on_grid else None, device)
     cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
     u = torch.rand(batch_size, num_categorical, action_size, 1, device=device)
     categorical = bin_value((u >= cdf).sum(-1), num_bins)  # by inverse c.d.f., per dimension
-    return torch.cat([grid, uniform, delta, categorical], dim=1)
+    return torch.cat([uniform, delta, categorical], dim=1)
 
 
 def argmax_action(q_network, features, actions, bfloat16=False):
-    """The best action (B, A) of a search set (B, N, A) under Q (Eq. 17)."""
+    """The best of actions (B, N, A) under Q (Eq. 17): it (B, A), its value (B,), its index (B,)."""
     with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
         num = 3200 // actions.shape[1] + 1 if features.is_cpu else len(features)  # fits its cache
-        parts = zip(features.split(num), actions.split(num), strict=True)
-        index = torch.cat([q_network.q_values(*part) for part in parts]).argmax(1)
-    return actions[torch.arange(len(actions), device=actions.device), index]
+        chunks = zip(features.split(num), actions.split(num), strict=True)
+        values, index = torch.cat([q_network.q_values(*chunk) for chunk in chunks]).max(1)
+    return actions[torch.arange(len(index), device=index.device), index], values, index
 
 
 @torch.no_grad()
@@ -304,7 +309,7 @@ def greedy_action(q_network, args, obs):
     """The argmax action (A,) of the online networks for one observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args)
-    return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu).squeeze(0)
+    return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu)[0].squeeze(0)
 
 
 def td_target(rewards, terminated, next_values, gamma):
@@ -319,21 +324,16 @@ def argmax_predictor_loss(mode, logits, a_max):
 
 
 def training_loss(q_network, target_network, args, batch, weights):
-    """The loss of Algorithm 1 on rows of the memory (B, ...) with importance weights (B,).
-
-    Returns it, a_max (B, A) and TD errors (B,) for the memory to remember, and metrics.
-    """
+    """For rows (B, ...) of the memory: the loss, a_max (B, A), TD errors (B,) and metrics."""
     obs, next_obs, actions, stored, rewards, terminated = batch
     with torch.no_grad():
         # The best action at s' that the *target* networks find, against the one stored: in float32,
         # since rounding must not replace a better action.
         features = target_network.obs_stream(next_obs)
         samples = sample_actions(target_network, features, args.num_target_samples, args)
-        sampled = argmax_action(target_network, features, samples, args.bfloat16)
-        next_q = target_network.q_values(features, torch.stack([sampled, stored], dim=1))  # (B, 2)
-        stored_wins = (next_q[:, 1] > next_q[:, 0]) & args.stored_action  # (B,)
-        a_max = torch.where(stored_wins.unsqueeze(1), stored, sampled)
-        next_values = torch.where(stored_wins, next_q[:, 1], next_q[:, 0])
+        sampled, *_ = argmax_action(target_network, features, samples, args.bfloat16)
+        finalists = torch.stack([sampled, stored if args.stored_action else sampled], dim=1)
+        a_max, next_values, winner = argmax_action(target_network, features, finalists)
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
         # The predictors' losses do not reach the observation stream (Figure 4, dashed lines).
         next_features = q_network.obs_stream(next_obs)
@@ -342,10 +342,9 @@ def training_loss(q_network, target_network, args, batch, weights):
     td_loss = (weights * td_errors**2).mean()
     mode = q_network.delta_predictor(next_features)
     logits = q_network.categorical_predictor(next_features)
-    learnt = stored if args.predictor_target == "stored" else a_max
-    delta_loss, categorical_loss = argmax_predictor_loss(mode, logits, learnt)
+    delta_loss, categorical_loss = argmax_predictor_loss(mode, logits, a_max)
     metrics = {"losses/td_loss": td_loss, "losses/delta_loss": delta_loss, "losses/q_values": q}
-    metrics |= {"losses/categorical_loss": categorical_loss, "argmax/share_stored": stored_wins}
+    metrics |= {"losses/categorical_loss": categorical_loss, "argmax/share_stored": winner}
     metrics = {name: value.detach().float().mean() for name, value in metrics.items()}
     return td_loss + delta_loss + categorical_loss, a_max, td_errors.detach(), metrics
 
@@ -397,16 +396,17 @@ class CudaGraph:
 
 
 def episode_seed(seed, episode):
-    """Each episode has a seed of its own, so that --resume can play it again."""
-    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)  # below 2**31
+    """Each episode has a seed of its own, below 2**31, so that --resume can play it again."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
 def check_finite(step, seeds, **values):
     """Exits with one line where a value (S, ...) is not finite as float32; the logs stay."""
     for name, value in values.items():
-        for k, *_ in np.argwhere(~(np.abs(value) < 3e38)):
+        if not (finite := np.abs(value) < 3e38).all():
+            k = np.argwhere(~finite)[0, 0]
             name = f"{name} of seed {seeds[k]}"
-            sys.exit(f"error: not finite at step {step}: {name}: {value[k]}; the logs stay")
+            sys.exit(f"error: {name} is not finite at step {step}: {value[k]}; the logs stay")
 
 
 def describe_env(env_id, connection):
@@ -430,24 +430,25 @@ def wait_until(ready, check):
             time.sleep(min(waited / 20, 0.02))
 
 
-def run_worker(args, seeds, replays, limit, rows, order, done, parent):
+def run_worker(args, starts, limit, rows, order, done, parent):
     """A process that plays the environments of some seeds: a turn of each whenever order grows."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are for the parent, with which a worker ends
     envs = []
     while True:
         wait_until(lambda: order[0] > done[0], lambda: os.getppid() == parent or os._exit(1))
-        envs = envs or [make_env(args.env_id) for _ in seeds]
-        for env, seed, (actions, goal), row in zip(envs, seeds, replays, rows, strict=True):
+        envs = envs or [make_env(args.env_id) for _ in starts]
+        for env, (seed, episode, actions, goal), row in zip(envs, starts, rows, strict=True):
             if row["plays"]:
                 obs, row["reward"], row["terminated"], truncated, info = env.step(row["action"])
-                row["next_obs"], row["error"] = obs, str(info.get("physics_error", ""))
+                row["next_obs"], row["failed"] = obs, "physics_error" in info
                 row["ended"] = row["terminated"] or truncated or env.episode_lengths == limit
             else:
-                obs, _ = env.reset(seed=episode_seed(seed, row["episode"]))
+                obs, _ = env.reset(seed=episode_seed(seed, episode))
                 for action in actions:  # of a run that goes on: they lead to where it was
                     obs, *_ = env.step(action)
-                row["plays"], row["ended"] = True, goal is not None and (obs != goal).any()
+                row["ended"] = goal is not None and (obs != goal).any()
+                row["plays"], row["episode"] = True, episode
             row["length"], row["return"] = env.episode_lengths, env.episode_returns
             if row["ended"]:
                 row["episode"] += 1
@@ -463,22 +464,22 @@ class Envs:
     obs where to act next, in a new episode if one has ended. A row that does not play is started.
     """
 
-    def __init__(self, args, sizes, seeds, replays=None, limit=None):
+    def __init__(self, args, sizes, starts, limit=None):
         fields = [("obs", "f4", sizes[0]), ("next_obs", "f4", sizes[0]), ("action", "f4", sizes[1])]
         fields += [("reward", "f8"), ("return", "f8"), ("length", "i8"), ("episode", "i8")]
-        fields += [("terminated", "?"), ("ended", "?"), ("plays", "?"), ("error", "U99")]
+        fields += [("terminated", "?"), ("ended", "?"), ("plays", "?"), ("failed", "?")]
         row = np.dtype(fields, align=True)
-        num = min(args.num_workers or len(os.sched_getaffinity(0)), len(seeds))
-        self.rows = np.ndarray(len(seeds), row, mmap.mmap(-1, len(seeds) * row.itemsize))
+        num = min(args.num_workers or -(-len(os.sched_getaffinity(0)) // 2), len(starts))
+        self.rows = np.ndarray(len(starts), row, mmap.mmap(-1, len(starts) * row.itemsize))
         self.turns = np.ndarray(1 + num, np.int64, mmap.mmap(-1, 8 + 8 * num))  # ordered, then done
-        self.seeds, self.limit, self.workers = seeds, limit, []
-        replays = replays or [((), None)] * len(seeds)
+        self.seeds, self.limit, self.workers = [seed for seed, *_ in starts], limit, []
         for i in range(num):  # forked, while this process has no threads and no CUDA yet
-            own = args, seeds[i::num], replays[i::num], limit, self.rows[i::num]
+            own = args, starts[i::num], limit, self.rows[i::num]
             own += self.turns[:1], self.turns[i + 1 : i + 2], os.getpid()
             self.workers.append(multiprocessing.Process(target=run_worker, args=own))
             self.workers[i].start()
             atexit.register(self.workers[i].kill)
+        self.start()
 
     def start(self, actions=0.0):
         self.rows["action"] = actions
@@ -494,16 +495,16 @@ class Envs:
                 sys.exit(f"error: the worker of seed {seeds} ended ({worker.exitcode}); logs stay")
 
 
-def evaluate(policy, envs, args, stop):
+def evaluate(greedy, envs, args, stop):
     """Returns (S, episodes) of greedy episodes, from the same states each time; None if stopped."""
     returns, rows = [[] for _ in envs.seeds], envs.rows
-    rows["episode"], rows["plays"] = 0, False
+    rows["plays"] = False
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
         torch.manual_seed(args.seed + 10**6)
         envs.start()
         envs.wait()
         for step in tqdm(itertools.count(1), "evaluation", leave=False):
-            envs.start(policy(rows["obs"]))
+            envs.start(greedy(rows["obs"]))
             envs.wait()
             check_finite(step, envs.seeds, observation=rows["next_obs"], reward=rows["reward"])
             for k in np.flatnonzero(rows["ended"]):
@@ -528,17 +529,17 @@ if __name__ == "__main__":
     words, path = sys.argv[1:], None
     args = parse_args(words)
     saved = {"global_step": 0, "wall_time": 0.0}
-    if args.resume is not None:
+    if args.resume:
         path = pathlib.Path(args.resume, "checkpoint.pt" if os.path.isdir(args.resume) else "")
         try:  # executes no code from the file
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            if saved["script"] != SCRIPT:
-                raise ValueError(f"it is of {saved['script']}.py")
-            saved["rng"]  # a model.pt cannot be resumed
+            assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
+            saved["memory"]  # a model.pt cannot be resumed
         except Exception as error:  # no such file, a cut one, one of something else
             sys.exit(f"error: {path} is not a checkpoint.pt of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
         args = parse_args(words)
+    check_args(args)
     stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
@@ -553,26 +554,34 @@ if __name__ == "__main__":
     seeds = list(range(args.seed, args.seed + args.num_seeds))
     if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
-    replays = []  # of each seed the actions of the episode that goes on, and where they lead to
-    if path:
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    env_name = args.env_id.translate({47: "_", 58: "_"})
+    names = [f"{env_name}__{SCRIPT}__{seed}__{stamp}" for seed in seeds]
+    run_dirs = [pathlib.Path("runs", name) for name in names]
+    # Of each seed the episode to play and, in a run that goes on, actions and where they lead to.
+    starts = [(seed, 0, (), None) for seed in seeds]
+    if path:  # the other folders lie beside the first one, which may have been renamed
+        names = saved["names"]
+        run_dirs = [path.parent, *(path.resolve().parents[1] / name for name in names[1:])]
+        if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
+            sys.exit(f"error: {path} goes on in {missing} too, expected there")
         rows, num_stored = (saved["memory"][name].numpy() for name in ("rows", "num_stored"))
         for k, length in enumerate(saved["lengths"]):
             indices = (num_stored - np.arange(length, 0, -1)) % rows.shape[1]
             actions = rows[k, indices, 2 * sizes[0] : 2 * sizes[0] + sizes[1]]
-            replays.append((actions, saved["obs"][k].numpy()))
-    envs = Envs(args, sizes, seeds, replays)
-    envs.rows["episode"] = episodes = saved.get("episodes", 0)
-    envs.start()
+            starts[k] = seeds[k], saved["episodes"][k], actions, saved["obs"][k].numpy()
+    # The seeds are played in two halves: while one steps, host and GPU work for the other.
+    size = -(-len(seeds) // 2)
+    halves = [slice(i, i + size) for i in range(0, len(seeds), size)]
+    envs = [Envs(args, sizes, starts[half]) for half in halves]
     if args.eval_frequency:
         limit = None if limit else args.eval_max_steps
-        eval_envs = Envs(args, sizes, [seed + 10**6 for seed in seeds], limit=limit)
+        eval_envs = Envs(args, sizes, [(seed + 10**6, 0, (), None) for seed in seeds], limit)
     on_cuda = args.cuda and torch.cuda.is_available()
     device = torch.device("cuda" if on_cuda else "cpu")
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
     if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12) // args.num_seeds):
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
-    if args.learning_starts >= args.total_timesteps:
-        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
     networks = []
     for seed in seeds:
         torch.manual_seed(seed)
@@ -586,23 +595,43 @@ if __name__ == "__main__":
     args.on_grid = 0 < args.discrete_until >= global_step
     # What makes it fast: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
     compiled = args.compile
-    has = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = has and compiled and args.mixed_precision
+    half = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = half and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
     training_losses = over_seeds(training_loss, args, *templates)
     host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes[:2])
+
+    def search(half):
+        weights = {name: value.detach()[half] for name, value in online.items()}
+        actions = greedy_actions([weights], host_obs[half].to(device, non_blocking=True))
+        host_actions[half].copy_(actions, non_blocking=True)
+
+    searches = [functools.partial(search, half) for half in halves]
+    update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
+
+    def policy(group, obs):
+        """The greedy actions of a half of the seeds for obs (S / 2, obs_size)."""
+        host_obs.numpy()[halves[group]] = obs
+        searches[group]()
+        if on_cuda:
+            torch.cuda.current_stream().synchronize()
+        return host_actions[halves[group]]
+
+    def greedy(obs):
+        return np.concatenate([policy(group, obs[half]) for group, half in enumerate(halves)])
+
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
         greedy_actions = torch.compile(greedy_actions, **options)
         training_losses = torch.compile(training_losses, **options)
-        rows = torch.zeros(len(seeds), args.batch_size, sum(memory.sizes), device=device)
-        batch = rows.split(memory.sizes, dim=-1)
         try:
-            greedy_actions([online], host_obs.to(device))
-            training_losses([online, target], batch, rows.sum(2))[0].sum().backward()
+            greedy(host_obs.numpy())
+            _, rows, weights = memory.sample(args.batch_size)
+            batch = rows.split(memory.sizes, dim=-1)
+            training_losses([online, target], batch, weights)[0].sum().backward()
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             compiled = args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
@@ -610,42 +639,21 @@ if __name__ == "__main__":
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
 
-    def search():
-        actions = greedy_actions([online], host_obs.to(device, non_blocking=True))
-        host_actions.copy_(actions, non_blocking=True)
-
-    update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
     if compiled and on_cuda:
         torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
-        search, update = CudaGraph(search), CudaGraph(update)
+        searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
 
-    def start_search(obs):
-        """Sends obs (S, obs_size) to the device, and the search begins."""
-        host_obs.numpy()[:] = obs
-        search()
-
-    def end_search():
-        if on_cuda:
-            torch.cuda.current_stream().synchronize()
-        return host_actions
-
-    def policy(obs):
-        start_search(obs)
-        return end_search().numpy()
+    def act(group):
+        """Has the environments of a half of the seeds take a step."""
+        obs = envs[group].rows["obs"]
+        uniform = sample_uniform((len(obs), sizes[1]), args.num_bins if args.on_grid else None)
+        explores = torch.rand(len(obs), 1) < args.exploration_epsilon
+        envs[group].start(torch.where(explores, uniform, policy(group, obs)).numpy())
 
     def is_due(frequency):
         return frequency and global_step % frequency == 0
 
     # What a run leaves: its flags, its logs and, if asked for, checkpoints and the models.
-    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    env_name = args.env_id.translate({47: "_", 58: "_"})
-    names = [f"{env_name}__{SCRIPT}__{seed}__{stamp}" for seed in seeds]
-    run_dirs = [pathlib.Path("runs", name) for name in names]
-    if path:  # the others lie beside the first one, which may have been renamed
-        names = saved["names"]
-        run_dirs = [path.parent, *(path.resolve().parents[1] / name for name in names[1:])]
-        if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
-            sys.exit(f"error: {path} goes on in {missing} too, expected there")
     config = {"command": sys.argv, "args": asdict(args), "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     start, writers, logs = time.time() - saved["wall_time"], [], []
@@ -671,47 +679,74 @@ if __name__ == "__main__":
         memory.load_state_dict(saved["memory"])
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
-    envs.wait()
-    if (envs.rows["episode"] != episodes).any():
+    for env in envs:
+        env.wait()
+    taken = np.concatenate([env.rows for env in envs])  # what the last steps have led to
+    if path and (taken["episode"] != saved["episodes"]).any():
         print(f"{args.env_id} does not play the same episode again: a new one starts")
-    obs, latest, searching = envs.rows["obs"].copy(), np.full(len(seeds), np.nan), False
+    obs, latest, steps = None, np.full(len(seeds), np.nan), False
     print(f"training on {config['device']} from step {global_step}; runs: {run_dirs[0]} ...")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
-        if not searching:  # something is due between two steps
-            last = global_step == args.total_timesteps and (run_dirs[0] / "checkpoint.pt").exists()
-            if stop or last or is_due(args.checkpoint_frequency):
-                memory.store()
-                state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
-                state |= {"online": online, "target": target, "global_step": global_step}
-                state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
-                state |= {"episodes": envs.rows["episode"].tolist(), "obs": torch.from_numpy(obs)}
-                state["lengths"] = (envs.rows["length"] * ~envs.rows["ended"]).tolist()
-                state["log_sizes"] = [os.path.getsize(log.name) for log in logs]
-                state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
-                state |= {"wall_time": time.time() - start, "names": names}
-                save(state, run_dirs[0] / "checkpoint.pt")
-            if stop:
-                command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
-                tqdm.write(f"stopped after step {global_step}; to go on: {command}")
-                sys.exit(128 + stop[0])
+        last = global_step == args.total_timesteps
+        saves = stop or is_due(args.checkpoint_frequency)
+        saves = saves or last and (run_dirs[0] / "checkpoint.pt").exists()
+        switches = args.on_grid and global_step == args.discrete_until
+        pauses = saves or last or switches or is_due(args.eval_frequency)
+        for group, (env, half) in enumerate(zip(envs, halves, strict=True)):
+            env.wait()
+            taken[half] = env.rows
+            if not pauses:
+                act(group)
+        if steps:  # for every seed one is over
+            progress.update()
+            data = {name: taken[name] for name in ("action", "reward", "next_obs")}
+            check_finite(global_step, seeds, obs=obs, **data)
+            memory.add(obs, **data, terminated=taken["terminated"])
+        for k in np.flatnonzero(taken["failed"]):
+            memory.store()  # all seeds store a row; with priority 0 this one is never drawn
+            memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
+            tqdm.write(f"step {global_step}: PhysicsError of seed {seeds[k]}; a new episode starts")
+            writers[k].add_scalar("charts/physics_error", 1, global_step)
+        for k in np.flatnonzero(taken["ended"] * steps):
+            latest[k], length = taken["return"][k], taken["length"][k]
+            print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
+            writers[k].add_scalar("charts/episodic_return", latest[k], global_step)
+            writers[k].add_scalar("charts/episodic_length", length, global_step)
+            progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
+        obs = taken["obs"].copy()
+        if saves:
+            memory.store()
+            state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
+            state |= {"online": online, "target": target, "global_step": global_step}
+            state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
+            state |= {"episodes": taken["episode"].tolist(), "obs": torch.from_numpy(obs)}
+            state["lengths"] = (taken["length"] * ~taken["ended"]).tolist()
+            state["log_sizes"] = [os.path.getsize(log.name) for log in logs]
+            state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
+            state |= {"wall_time": time.time() - start, "names": names}
+            save(state, run_dirs[0] / "checkpoint.pt")
+        if stop:
+            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
+            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+            sys.exit(128 + stop[0])
+        if pauses:
             if global_step and is_due(args.eval_frequency):
-                returns = evaluate(policy, eval_envs, args, stop)
+                returns = evaluate(greedy, eval_envs, args, stop)
                 if stop:
                     continue  # it comes again when the run goes on
                 for log, writer, own in zip(logs[1::2], writers, returns, strict=True):
                     for row in enumerate(own):
                         print(global_step, *row, time.time() - start, sep=",", file=log)
                     writer.add_scalar("eval/episodic_return", np.mean(own), global_step)
-            if global_step == args.total_timesteps:
+            if last:
                 break
-            if args.on_grid and global_step == args.discrete_until:
-                args.on_grid, search.num_calls, update.num_calls = False, 0, 0  # recorded anew
-            start_search(obs)
-        uniform = sample_uniform(host_actions.shape, args.num_bins if args.on_grid else None)
-        explores = torch.rand(len(seeds), 1) < args.exploration_epsilon
-        actions = torch.where(explores, uniform, end_search()).numpy()
-        envs.start(actions)
+            if switches:
+                args.on_grid = False
+                for graph in (*searches, update):
+                    graph.num_calls = 0  # recorded anew
+            for group in range(len(halves)):
+                act(group)
         # Learn from the steps so far, here for a GPU to work on it while the environments step.
         learns = global_step >= args.learning_starts
         if learns and is_due(args.train_frequency):
@@ -727,29 +762,7 @@ if __name__ == "__main__":
                     writer.add_scalar(name, own, global_step)
             for writer in writers:
                 writer.add_scalar("charts/SPS", global_step / (time.time() - start), global_step)
-        envs.wait()
-        global_step += 1
-        rows, new_obs = envs.rows, envs.rows["obs"].copy()
-        pauses = stop or global_step in (args.total_timesteps, args.discrete_until)
-        pauses = pauses or is_due(args.checkpoint_frequency) or is_due(args.eval_frequency)
-        if searching := not pauses:  # while the host takes in the step
-            start_search(new_obs)
-        progress.update()
-        reward, observation = rows["reward"], np.stack([obs, rows["next_obs"]], axis=1)
-        check_finite(global_step, seeds, action=actions, observation=observation, reward=reward)
-        memory.add(obs, actions, reward, rows["next_obs"], rows["terminated"])
-        obs = new_obs
-        for k in np.flatnonzero(rows["error"] != ""):
-            memory.store()  # all seeds store a row; with priority 0 this one is never drawn
-            memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
-            tqdm.write(f"step {global_step}, seed {seeds[k]}: {rows['error'][k]}; a new episode")
-            writers[k].add_scalar("charts/physics_error", 1, global_step)
-        for k in np.flatnonzero(rows["ended"]):
-            latest[k], length = rows["return"][k], rows["length"][k]
-            print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
-            writers[k].add_scalar("charts/episodic_return", latest[k], global_step)
-            writers[k].add_scalar("charts/episodic_length", length, global_step)
-            progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
+        global_step, steps = global_step + 1, True
     for k, seed in enumerate(seeds if args.save_model else ()):
         # As qmle_continuous.py writes it, which does not know all flags of this script.
         flags = shlex.split(re.sub(r"--num.(seeds|workers)[= ]\d+", "", shlex.join(words)))

@@ -31,10 +31,8 @@ def of_events(run_dir, until=None):
     Raises ValueError for a run that ended before the step until.
     """
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
-    metrics = {name: events.Scalars(name) for name in events.Tags()["scalars"]}
-    metrics = {
-        name: np.array([(e.step, e.value) for e in found]) for name, found in metrics.items()
-    }
+    names = events.Tags()["scalars"]
+    metrics = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in names}
     last = int(max(points[-1, 0] for points in metrics.values()))
     if until and last < until:
         raise ValueError(f"--until is {until}, expected at most {last}, where {run_dir} ended")
@@ -57,8 +55,8 @@ def silent_units(q_network, obs, actions):
     joint = torch.cat([features, q_network.action_stream(actions)], dim=1)
     normal = q_network.obs_stream[0](obs)  # what the stream's residual block reads
     layers = {
-        "observation": q_network.obs_stream[1].linear1(normal),
-        "joint": q_network.joint_block.linear1(joint),
+        "observation": q_network.obs_stream[1][0](normal),
+        "joint": q_network.joint_block[0](joint),
         "delta": q_network.delta_predictor[0](features),
         "categorical": q_network.categorical_predictor[0](features),
     }
@@ -83,7 +81,7 @@ def play(q_network, args, num_episodes, epsilon=0.0):
         batch = torch.tensor(np.array(obs), dtype=torch.float32)
         features = q_network.obs_stream(batch)
         actions = script.sample_actions(q_network, features, args.num_greedy_samples, args)
-        actions = script.argmax_action(q_network, features, actions).numpy()
+        actions = script.argmax_action(q_network, features, actions)[0].numpy()
         explores = rng.random(num_episodes) < epsilon
         actions[explores] = rng.uniform(-1, 1, actions[explores].shape)
         rewards = np.full(num_episodes, np.nan)

@@ -3,7 +3,6 @@
     benchmark/figure_3.sh                                  one run after the other, here
     benchmark/figure_3.sh --smoke                          tiny runs: does everything work?
     benchmark/figure_3.sh --tasks cheetah-run walker-walk  only the runs of these
-    benchmark/figure_3.sh --workers 4 --gpus 0 1           four at a time, on two GPUs
     benchmark/figure_3.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
 
 The shell scripts send lines: a task, a variant, and a command as one would type it. A run leaves
@@ -11,9 +10,7 @@ The shell scripts send lines: a task, a variant, and a command as one would type
 bins of steps), seed_K_eval.csv where it evaluates, and an entry in <results>/manifest.json; an
 illustration its files and, as verdict.txt, what it says. What else runs write is in runs/launch.
 
-A command whose results exist is not repeated; where another version of the script made them, it
-is refused. Ctrl-C ends launcher and runs; the same call goes on with what is missing. Where SLURM
-warns a job of its end, the run writes a checkpoint, and goes on in a new job.
+docs/reproduce.md says what it repeats, what it refuses, and how it goes on.
 """
 
 import contextlib
@@ -39,8 +36,7 @@ from data import ROOT
 cloudpickle.register_pickle_by_value(data)  # jobs do not look for modules in this folder
 TINY = "--total-timesteps 2000 --learning-starts 100 --buffer-size 2000 --batch-size 8 --no-compile"
 SMOKE = {  # flags that make a run of a script tiny
-    "qmle_continuous*.py": f"{TINY} --num-target-samples 4 --num-greedy-samples 8",
-    "qmle_discrete.py": f"{TINY} --num-target-samples 4 --num-greedy-samples 8",
+    "qmle_[cd][oi]*.py": f"{TINY} --num-target-samples 4 --num-greedy-samples 8",
     "dqn_discretized.py": TINY,
     "*_multiseed.py": "--num-seeds 2",
     "pg_bandit.py": "--num-seeds 2 --num-steps 200",
@@ -107,7 +103,8 @@ class Run:
         if made is None or len(existing) < len(self.paths()):
             return False
         for name, value in self.identity().items():
-            if made[name] != value and not (self.keep_old and name == "script_blob"):
+            same = made[name], made.get(f"{name}_now")  # the latter if it has changed since
+            if value not in same and not (self.keep_old and name == "script_blob"):
                 raise ValueError(
                     f"{self.results}: {self.key()} were made by {name} `{made[name]}`, expected"
                     f" `{value}`; delete them, or give --keep-old (other scripts) or --results"
@@ -126,9 +123,8 @@ class Run:
             device = f"cpu, {self.num_threads} threads"
         else:
             device = self.keep_results()["device"]
-        made_by = data.describe("torch", "gymnasium", "mujoco", "numpy") | {"device": device}
-        entry = self.identity() | {name: made_by[name] for name in ("commit", "versions", "device")}
-        entry |= {"date": time.strftime("%F"), "minutes": round((time.time() - start) / 60, 1)}
+        entry = self.identity() | data.describe("torch", "gymnasium", "mujoco", "numpy")
+        entry |= {"device": device, "minutes": round((time.time() - start) / 60, 1)}
         with open(self.results / ".lock", "w") as lock:  # other jobs may be entering theirs
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = read_manifest(self.results) | {self.key(): entry}

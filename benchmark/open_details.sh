@@ -7,10 +7,10 @@
 #   variants   default          target copied every 200 steps, uniform samples continuous, predictors learn the fresh
 #                               a_max, cross-entropy of logits, delta noise 0.1
 #              copy-2000        --target-network-frequency 2000, the paper's text
-#              grid-half        --uniform-grid-fraction 0.5, the released code
-#              grid-all         --uniform-grid-fraction 1
-#              stored           --predictor-target stored, the released code
-#              double-softmax   cross-entropy of softmax outputs, the released code: a patch of the script, made here
+#              grid-half        half of the uniform samples on the grid, the released code: a patch of the script, made here
+#              grid-all         all of them on the grid: a patch
+#              stored           predictors learn the stored a_max, the released code: a patch
+#              double-softmax   cross-entropy of softmax outputs, the released code: a patch
 #              noise-0.01       --delta-noise-std 0.01 (only acting draws noise at the default counts: 9 samples of 1000)
 #              noise-0.3        --delta-noise-std 0.3
 #   scores     of a seed: area, the mean return of all its training episodes; end, that of its last 20
@@ -30,6 +30,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/patch.py double-softmax runs/patched
+python benchmark/patch.py grid-half runs/patched/grid-half
+python benchmark/patch.py grid-all runs/patched/grid-all
+python benchmark/patch.py stored-target runs/patched/stored-target
 python benchmark/launch.py open_details "$@" <<'END'
 walker-walk  default         python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
 cheetah-run  default         python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
@@ -37,15 +40,15 @@ finger-spin  default         python qmle_continuous_multiseed.py --env-id dm_con
 walker-walk  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
 cheetah-run  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
 finger-spin  copy-2000       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --target-network-frequency 2000
-walker-walk  stored          python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
-cheetah-run  stored          python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
-finger-spin  stored          python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --predictor-target stored
-walker-walk  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
-cheetah-run  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
-finger-spin  grid-half       python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 0.5
-walker-walk  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
-cheetah-run  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
-finger-spin  grid-all        python qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000 --uniform-grid-fraction 1
+walker-walk  stored          python runs/patched/stored-target/qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
+cheetah-run  stored          python runs/patched/stored-target/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
+finger-spin  stored          python runs/patched/stored-target/qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000
+walker-walk  grid-half       python runs/patched/grid-half/qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
+cheetah-run  grid-half       python runs/patched/grid-half/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
+finger-spin  grid-half       python runs/patched/grid-half/qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000
+walker-walk  grid-all        python runs/patched/grid-all/qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
+cheetah-run  grid-all        python runs/patched/grid-all/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
+finger-spin  grid-all        python runs/patched/grid-all/qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000
 walker-walk  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16 --total-timesteps 200000
 cheetah-run  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 16 --total-timesteps 200000
 finger-spin  double-softmax  python runs/patched/qmle_continuous_multiseed.py --env-id dm_control/finger-spin-v0 --num-seeds 16 --total-timesteps 200000

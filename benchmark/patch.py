@@ -1,13 +1,15 @@
 """Makes variants that have no flag: patched copies of qmle_continuous_multiseed.py.
 
-    python benchmark/patch.py double-softmax runs/patched             for open_details.sh
-    python benchmark/patch.py clipped-double-q runs/patched/clipped   for figure_3_why.sh
+    python benchmark/patch.py double-softmax runs/patched
 
-double-softmax: the authors' released code puts a softmax before the cross-entropy's own.
+For open_details.sh, grid-half, stored-target and double-softmax as in the authors' released code:
+grid-half, grid-all: half of the uniform samples, or all, are points of the grid.
+stored-target: the predictors learn the a_max that was stored, not the one just found.
+double-softmax: a softmax before the cross-entropy's own.
 
-clipped-double-q: a second Q learns the same target, and the value of the action found is the
-smaller of both (Fujimoto et al. 2018, Eq. 10); the search asks the first. Both share the
-observation stream, so their errors are less independent than there. td_loss is the sum for both.
+For figure_3_why.sh, clipped-double-q: a second Q learns the same target, and the value of the
+action found is the smaller of both (Fujimoto et al. 2018, Eq. 10); the search asks the first. Both
+share the observation stream, so their errors are less independent. td_loss is the sum for both.
 """
 
 import pathlib
@@ -35,6 +37,14 @@ SECOND_Q = """class QNetwork(QNetwork):
 class ReplayMemory"""
 
 PATCHES = {  # text that occurs once -> what takes its place
+    "grid-half": {
+        "    cdf = logits.softmax": """\
+    grid = sample_uniform((batch_size, round(num_uniform / 2), action_size), num_bins, device)
+    uniform = torch.cat([grid, uniform[:, grid.shape[1] :]], dim=1)
+    cdf = logits.softmax""",
+    },
+    "grid-all": {"num_bins if args.on_grid else None, device": "num_bins, device"},
+    "stored-target": {"(mode, logits, a_max)\n    metrics": "(mode, logits, stored)\n    metrics"},
     "double-softmax": {"F.cross_entropy(logits": "F.cross_entropy(logits.softmax(-1)"},
     "clipped-double-q": {
         "class ReplayMemory": SECOND_Q,

@@ -55,11 +55,8 @@ def tell(names, replaced):
     told = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
     told["gpu"] = torch.cuda.max_memory_allocated() / 1e9 if ON_CUDA else 0.0
     if os.environ.get("TELL_PARTS"):
-        policy, update = names["policy"], names["update"]
-        if isinstance(policy, list):  # of one for actions anywhere, and one for those on a grid
-            policy, update = policy[0], update[0]
-        told["action"] = median_ms(lambda: policy(names["obs"]))
-        told["update"] = median_ms(update)
+        told["action"] = median_ms(lambda: names["policy"](names["obs"]))
+        told["update"] = median_ms(names["update"])
     if len(replaced) > 1:
         told["checkpoint"] = statistics.median(np.diff(replaced))
     print("told", json.dumps(told), flush=True)
@@ -179,14 +176,8 @@ def measure_checkpoint(args, record):
     record("checkpoint", "size with 1e6 walker-walk transitions", "", told["size"], "MB")
 
 
-PARTS = {
-    "loop": measure_loop,
-    "parts": measure_parts,
-    "cost": measure_cost,
-    "discrete": measure_discrete,
-    "seeds": measure_seeds,
-    "checkpoint": measure_checkpoint,
-}
+PARTS = [measure_loop, measure_parts, measure_cost, measure_discrete, measure_seeds]
+PARTS = {f.__name__.removeprefix("measure_"): f for f in [*PARTS, measure_checkpoint]}
 
 if __name__ == "__main__":
     parser = data.parser(__doc__)

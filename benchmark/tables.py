@@ -70,9 +70,8 @@ def cartpole():
 
 
 def finger_spin():
-    rows = []
     names = {"qmle_discrete": "`qmle_discrete.py` (enumerated)"}
-    names["dqn_discretized"] = "`dqn_discretized.py`"
+    names["dqn_discretized"], rows = "`dqn_discretized.py`", []
     for script, name in names.items():
         folder = RESULTS / "first_discrete/finger-spin" / script
         run = data.read_csv(folder / "seed_1.csv")
@@ -99,9 +98,8 @@ def loop():
 
 def parts():
     variants = ["plain", "CUDA graphs", "compiled, float32", "fast (default)"]
-    whats = ["one action", "one update", "target maximisation"]
+    whats, rows = ["one action", "one update", "target maximisation"], []
     whats.append("target maximisation over its floor")
-    rows = []
     for kind, machine in MACHINES.items():
         medians, _ = data.read_speed(kind)
         for what in whats:

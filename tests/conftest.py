@@ -46,8 +46,8 @@ def run_script(tmp_path, monkeypatch):
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(name, flags):
-        plain = ["--no-compile"] if name.startswith(("qmle_c", "qmle_d", "dqn")) else []
-        plain = [] if "--compile" in flags or "climbing" in name else plain
+        as_given = "--compile" in flags or name.endswith(("_bandit", "_climbing"))
+        plain = [] if as_given else ["--no-compile"]
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *plain])
         if int(time.time()) == ends[-1]:  # folders of one process have names by the second
             time.sleep(1 - time.time() % 1)

@@ -15,8 +15,9 @@ import time
 import numpy as np
 import psutil
 import pytest
+import torch
 import tyro
-from conftest import ROOT
+from conftest import ROOT, tiny
 from scipy import stats
 
 BENCHMARK = ROOT / "benchmark"
@@ -24,6 +25,7 @@ sys.path.insert(0, str(BENCHMARK))
 import data
 import diagnose
 import launch
+import patch
 import tables
 
 FIGURES = sorted(path.stem for path in BENCHMARK.glob("*.sh") if "launch.py" in path.read_text())
@@ -169,6 +171,25 @@ def test_commands_and_committed_results_of_a_figure(name, tmp_path):
             assert (np.diff(rows[:, 0]) > 0).all() and np.isfinite(rows).all(), path
             assert rows[-1, 0] > 0.9 * run.flag("--total-timesteps", 1_000_000), path
     assert set(folder.glob("*/*/seed_*[0-9].csv")) <= {p for run in runs for p in run.paths()}
+
+
+@pytest.mark.parametrize("name", patch.PATCHES)
+def test_a_patched_copy_trains_and_does_what_it_says(name, tmp_path, run_script):
+    words = [sys.executable, BENCHMARK / "patch.py", name, tmp_path]
+    subprocess.run(words, check=True)
+    flags = f"{tiny(name)} --num-seeds 1 --env-id toy_envs:Reach-v0 --total-timesteps 130"
+    end = run_script(str(tmp_path / "qmle_continuous_multiseed"), flags)
+    assert "metrics" in end
+    memory, network = end["memory"], end["QNetwork"](4, 2, 3)
+    batch = memory.rows[0, :32].split(memory.sizes, dim=1)
+    features = network.obs_stream(batch[1])
+    uniform = end["sample_actions"](network, features, 100, end["args"])[:, :90]
+    on_grid = (uniform == uniform.round()).all(-1).float().mean()
+    assert on_grid == {"grid-half": 0.5, "grid-all": 1}.get(name, 0)
+    *_, metrics = end["training_loss"](network, network, end["args"], batch, torch.ones(32))
+    of_stored = ((network.delta_predictor(features) - batch[3]) ** 2).mean()
+    learns_stored = metrics["losses/delta_loss"].item() == pytest.approx(of_stored.item())
+    assert learns_stored == (name == "stored-target")
 
 
 def test_tables_on_the_pages_are_those_of_the_data():

@@ -184,7 +184,8 @@ def test_an_end_while_a_file_is_written_leaves_the_one_before(
 def finished(tmp_path_factory):
     """The directory of a short run of qmle_continuous.py."""
     folder = tmp_path_factory.mktemp("finished")
-    flags = f"{HARD} --total-timesteps 300 --checkpoint-frequency 300"
+    flags = f"{HARD} --total-timesteps 300 --checkpoint-frequency 300 --uniform-ratio 0.8"
+    flags += " --delta-ratio 0.1 --categorical-ratio 0.1"
     assert run_process(CONTINUOUS, flags, folder)[0] == 0
     return the_run(folder)
 
@@ -224,8 +225,10 @@ def test_an_environment_of_other_sizes_is_refused(flag, finished, run_script):
 
 def test_flags_given_anew_count(finished, tmp_path, run_script):
     shutil.copytree(finished, tmp_path / "run")
+    line = refused(run_script, "qmle_continuous", "--resume run --uniform-ratio 0.9")
+    assert "ratio sum to 1.1, expected 1" in line  # with the flags of the run, not the defaults
     flags = "--resume run --total-timesteps 340 --gamma 0.5 --learning-rate 0.25"
-    end = run_script("qmle_continuous", flags)
+    end = run_script("qmle_continuous", f"{flags} --uniform-ratio 0.7 --delta-ratio 0.2")
     assert end["args"].gamma == 0.5 and end["args"].batch_size == 16  # the latter as before
     assert end["optimizer"].param_groups[0]["lr"] == 0.25 and end["global_step"] == 340
     words = torch.load(finished / "checkpoint.pt", weights_only=True)["words"]

@@ -5,10 +5,10 @@ import math
 import types
 
 import conftest
-import gymnasium as gym
 import numpy as np
 import pytest
 import qmle_continuous as script
+import qmle_continuous_multiseed
 import torch
 
 RATIOS = [(0.9, 0.01, 0.09), (0.0, 0.0, 1.0), (0.29, 0.3, 0.41), (1 / 3, 1 / 3, 1 / 3)]
@@ -105,25 +105,17 @@ def test_search_set_is_ordered_and_always_numbers_m(ratios):
         assert last.equal(last.round())
 
 
-def test_share_of_the_uniform_samples_on_the_grid():
-    network, _ = make_networks()
-    for fraction, expected in ((0.0, 0), (0.5, 45), (1.0, 90)):
-        args = make_args(uniform_grid_fraction=fraction)
-        samples = script.sample_actions(network, network.obs_stream(torch.randn(4, 5)), 100, args)
-        on_grid = (samples[:, :90] == samples[:, :90].round()).all(-1)
-        assert on_grid.sum(1).tolist() == [expected] * 4
-
-
 @pytest.mark.parametrize("num_states", [6, 300])  # 300 states of 40 actions take several parts
 def test_argmax_is_the_best_of_exactly_the_evaluated_actions(num_states):
     network, _ = make_networks()
     features = network.obs_stream(torch.randn(num_states, 5))
     actions = script.sample_uniform((num_states, 40, 3))
-    a_max = script.argmax_action(network, features, actions)
+    a_max, values, index = script.argmax_action(network, features, actions)
     for state in range(0, num_states, 5):
         singles = [a.view(1, 1, 3) for a in actions[state]]
         q = [network.q_values(features[state : state + 1], a).item() for a in singles]
-        assert a_max[state].equal(actions[state, int(np.argmax(q))])
+        assert index[state] == np.argmax(q) and a_max[state].equal(actions[state, index[state]])
+        assert values[state].item() == pytest.approx(max(q), abs=1e-6)
 
 
 def test_number_of_parameters_of_the_paper():
@@ -147,21 +139,27 @@ def test_sharing_the_observation_half_changes_nothing():
 def test_residual_block_by_hand():
     block = script.ResidualBlock(2)
     with torch.no_grad():
-        block.linear1.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
-        block.linear1.bias.copy_(torch.tensor([0.0, 1.0]))
-        block.linear2.weight.copy_(torch.tensor([[2.0, 1.0], [0.0, 1.0]]))
-        block.linear2.bias.copy_(torch.tensor([0.5, 0.0]))
-    # linear1: (3, -4 + 1) -> relu (3, 0) -> linear2 (6.5, 0) -> plus x
+        block[0].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, -1.0]]))
+        block[0].bias.copy_(torch.tensor([0.0, 1.0]))
+        block[2].weight.copy_(torch.tensor([[2.0, 1.0], [0.0, 1.0]]))
+        block[2].bias.copy_(torch.tensor([0.5, 0.0]))
+    # first layer: (3, -4 + 1) -> relu (3, 0) -> second (6.5, 0) -> plus x
     assert block(torch.tensor([3.0, 4.0])).tolist() == [9.5, 4.0]
 
 
-def test_actions_are_scaled_to_the_bounds_shape_and_dtype():
-    low, high = np.array([[-1.0, 0.0], [-0.8, 5.0]]), np.array([[1.1, 4.0], [0.8, 6.0]])
-    space = gym.spaces.Box(low, high, dtype=np.float64)
-    action = script.to_env_action(np.array([-1, 1, 0, 0.5], np.float32), space)
-    assert action.dtype == np.float64 and space.contains(action)
-    assert action.ravel().tolist() == pytest.approx([-1.0, 4.0, 0.0, 5.75])
-    assert space.contains(script.to_env_action(np.full(4, 1.0000001, np.float32), space))
+@pytest.mark.parametrize("module", [script, qmle_continuous_multiseed])
+def test_actions_are_scaled_to_the_bounds_shape_and_dtype(module):
+    env = module.make_env("toy_envs:UnevenAction-v0")
+    env.reset(seed=0)
+    for action, expected in [
+        ([-1, 1, 0, 0.5], [-1.0, 4.0, 0.0, 5.75]),
+        ([1, 1, 1, 1], [1.1, 4.0, 0.8, 6.0]),  # the bounds to the last bit: 1.1 is no float32
+        ([-1, -1, -1, -1], [-1.0, 0.0, -0.8, 5.0]),
+    ]:
+        env.step(np.array(action, np.float32))  # the environment itself refuses other actions
+        taken = env.unwrapped.action
+        assert taken.dtype == np.float64 and taken.shape == (2, 2)
+        assert taken.ravel().tolist() == pytest.approx(expected, abs=1e-12)
 
 
 def test_td_target_terminated_and_truncated():
@@ -184,11 +182,9 @@ def make_update(**flags):
     return args, *conftest.make_update(script, args, (3, 3))
 
 
-@pytest.mark.parametrize("predictor_target", ["fresh", "stored"])
 @pytest.mark.parametrize("stored_action", [True, False])
-def test_update_computes_the_equations(stored_action, predictor_target, monkeypatch):
-    flags = {"stored_action": stored_action, "predictor_target": predictor_target}
-    args, network, target, optimizer, memory = make_update(**flags)
+def test_update_computes_the_equations(stored_action, monkeypatch):
+    args, network, target, optimizer, memory = make_update(stored_action=stored_action)
     indices, rows, weights = memory.sample(32)
     monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, rows, weights))
     obs, next_obs, actions, stored, rewards, terminated = rows.clone().split(memory.sizes, dim=1)
@@ -230,7 +226,7 @@ def test_update_computes_the_equations(stored_action, predictor_target, monkeypa
         assert seen["proposer"] is target and seen["num_samples"] == 20
         assert seen["features"].equal(target.obs_stream(next_obs))
     assert seen["inputs"][0].allclose(predictions, atol=1e-6)  # the predictors learn at s'
-    assert seen["inputs"][2].equal(stored if predictor_target == "stored" else a_max)
+    assert seen["inputs"][2].equal(a_max)
     for row in indices:  # written back; of a row drawn twice some draw counts
         same = [j for j in range(32) if indices[j] == row]
         assert any(memory.a_max[row].equal(a_max[j]) for j in same)

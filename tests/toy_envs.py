@@ -2,6 +2,7 @@
 
 import gymnasium as gym
 import numpy as np
+import torch
 from dm_control.rl.control import PhysicsError
 
 
@@ -79,6 +80,14 @@ class Diverging(Reach):
             raise PhysicsError("Physics state is invalid. Warning(s) raised: mjWARN_BADQACC")
         obs, *numbers, info = super().step(action)
         return obs, *(np.array([number]) for number in numbers), info
+
+
+class Neural(Reach):
+    """Reach, whose making starts the threads of PyTorch."""
+
+    def __init__(self):
+        super().__init__()
+        torch.nn.Linear(64, 64)(torch.randn(8192, 64))
 
 
 class TwoEndings(gym.Env):
@@ -170,6 +179,7 @@ class Spaces(gym.Env):
 
     def step(self, action):
         assert self.action_space.contains(action), action
+        self.action = action
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
@@ -181,6 +191,7 @@ for name, entry_point, max_episode_steps, kwargs in (
     ("Reach", Reach, 20, {}),
     ("Endless", Reach, None, {}),
     ("Diverging", Diverging, 20, {}),
+    ("Neural", Neural, 20, {}),
     ("NanReward", Broken, 20, {"reward": np.nan}),
     ("HugeReward", Broken, 20, {"reward": 1e30}),
     ("OverflowReward", Broken, 20, {"reward": 1e39}),  # inf as float32
@@ -189,6 +200,7 @@ for name, entry_point, max_episode_steps, kwargs in (
     gym.register(f"{name}-v0", entry_point, max_episode_steps=max_episode_steps, kwargs=kwargs)
 box = gym.spaces.Box
 vector, action = box(-1, 1, (3,)), box(-1, 1, (2,))
+low, high = np.array([[-1.0, 0.0], [-0.8, 5.0]]), np.array([[1.1, 4.0], [0.8, 6.0]])
 mixed = {"a": gym.spaces.Discrete(5), "b": gym.spaces.Dict({"c": vector})}
 mixed |= {"bytes": box(0, 255, (28,), np.uint8), "bodies": box(-1, 1, (5, 2, 3))}
 for name, action_space, observation_space in (
@@ -197,6 +209,7 @@ for name, action_space, observation_space in (
     ("MultiStart", gym.spaces.MultiDiscrete([2, 5], start=[10, -1]), vector),
     ("MixedObservation", action, gym.spaces.Dict(mixed)),
     ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
+    ("UnevenAction", box(low, high, dtype=np.float64), vector),
 ):
     spaces = {"action_space": action_space, "observation_space": observation_space}
     gym.register(f"{name}-v0", Spaces, max_episode_steps=20, kwargs=spaces)

@@ -1,0 +1,58 @@
+"""Writes the many-seed version of a script that differs from qmle_continuous.py in its method.
+
+    python benchmark/many_seeds.py ddpg_continuous runs/methods
+
+It is qmle_continuous_multiseed.py with the functions, networks and flags of that script.
+"""
+
+import ast
+import pathlib
+import re
+
+import data
+
+METHODS = ("ddpg_continuous", "qtopt_continuous", "aql_continuous")
+
+
+def pieces(text):
+    """Source text of every top-level function and class by its name."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            found[node.name] = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
+    return found
+
+
+def many_seeds(method):
+    """The text of the many-seed version of a method's script, whose unused flags stay."""
+    names = ("qmle_continuous_multiseed", "qmle_continuous", method)
+    text, base_text, own_text = [(data.ROOT / f"{name}.py").read_text() for name in names]
+    seeds, base, own = map(pieces, (text, base_text, own_text))
+    for name in own.keys() & base.keys() - {"Args", "sample_uniform"}:  # as the loop uses them
+        if seeds.get(name) == base[name]:
+            text = text.replace(seeds[name], own[name])
+    for line in set(own["Algorithm"].splitlines()) - set(base["Algorithm"].splitlines()):
+        text = re.sub(rf"\n{line.split(':')[0]}: .*", "", text)  # another default than the base's
+        text = text.replace("class Algorithm:", f"class Algorithm:\n{line}")
+    new = [own[name] for name in own if name not in base]
+    text = text.replace("def training_loss", "\n\n\n".join([*new, "def training_loss"]))
+    lines = set(own_text.splitlines()) - set(text.splitlines())
+    imports = [line for line in lines if line.startswith("from ")]
+    text = text.replace("import tyro\n", "\n".join(["import tyro", *imports, ""]))
+    network = re.search(r"\((QNetwork\(.*?\))\.to", own_text)[1]
+    if num_bins := re.search(r"    num_bins = args.*\n", own_text):  # AQL's is None or the flag
+        network = network.replace("*sizes[:3]", "*sizes[:2], num_bins")
+        text = text.replace("    networks = []\n", f"{num_bins[0]}    networks = []\n")
+    text = text.replace("QNetwork(*sizes[:3])", network)
+    return text.replace('"script": "qmle_continuous"', f'"script": "{method}"')
+
+
+if __name__ == "__main__":
+    parser = data.parser(__doc__)
+    parser.add_argument("method", choices=METHODS)
+    parser.add_argument("folder", type=pathlib.Path, help="for the file, METHOD_multiseed.py")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    path = args.folder / f"{args.method}_multiseed.py"
+    data.write_whole(path, many_seeds(args.method))  # another launcher's job may be reading it

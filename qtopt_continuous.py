@@ -1,0 +1,561 @@
+# /// script
+# requires-python = ">=3.11,<3.13"
+# dependencies = ["dm_control==1.0.50", "gymnasium==1.4.0", "moviepy==2.2.1", "mujoco==3.17.0",
+#   "numpy==2.4.6", "packaging==26.3", "psutil==7.2.2", "shimmy==2.0.1", "tensorboard==2.21.0",
+#   "torch==2.13.0", "tqdm==4.70.1", "tyro==1.0.17", "wandb==0.31.0"]
+# ///
+"""QT-Opt for continuous action spaces: the counterpart of QMLE that searches without learning to.
+
+    python qtopt_continuous.py --env-id dm_control/walker-walk-v0
+    python qtopt_continuous.py --resume runs/<run>
+    python qtopt_continuous.py --evaluate-only runs/<run> --capture-video
+
+To find max_a Q(s, a), the cross-entropy method of Kalashnikov et al. 2018 draws samples of a
+Gaussian, fits it to the best of them, and begins anew for each state. All else is as in
+qmle_continuous.py; the a_max of the shared ReplayMemory is not used.
+Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
+
+Shapes: B batch of states, N action samples per state, E elites of them, A action dimensions.
+"""
+
+import atexit
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import shlex
+import signal
+import sys
+import time
+import warnings
+from collections import ChainMap
+from dataclasses import asdict, dataclass, fields
+from typing import Annotated
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+import tyro
+from dm_control.rl.control import PhysicsError
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+SCRIPT = pathlib.Path(__file__).stem
+Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
+Count = Annotated[int, (1, 10**12)]
+Steps = Annotated[int, (0, 10**12)]
+
+
+@dataclass
+class Algorithm:
+    env_id: str = "dm_control/walker-walk-v0"  # with a Box action space
+    seed: Annotated[int, (0, 2**31)] = 1  # of networks, sampling and environment [ours]
+    total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
+    learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
+    buffer_size: Count = 1_000_000  # transitions the replay memory holds
+    gamma: Share = 0.99  # discount factor
+    batch_size: Count = 256  # transitions per update
+    learning_starts: Count = 1000  # steps before the first update
+    train_frequency: Count = 10  # steps per update
+    target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
+    exploration_epsilon: Share = 0.1  # probability of a uniformly random action
+    cem_iterations: Count = 2  # Gaussians drawn from, one after the other [Kalashnikov et al.]
+    cem_samples: Count = 64  # actions drawn from each of them, per state [Kalashnikov et al.]
+    cem_elites: Annotated[int, (2, 10**12)] = 6  # the next one fits so many [Kalashnikov et al.]
+    priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
+    importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
+
+
+@dataclass
+class Evaluation:
+    eval_frequency: Steps = 0  # steps between evaluations; 0 is never
+    eval_episodes: Count = 10  # greedy episodes per evaluation
+    eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
+    capture_video: bool = False  # record these episodes as mp4 in the run directory
+    evaluate_only: str | None = None  # a run directory or its model.pt to play, not to train
+
+
+@dataclass
+class Run:
+    save_model: bool = False  # write model.pt at the end
+    checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
+    resume: str | None = None  # a run directory or its checkpoint.pt to go on from
+    track: bool = False  # log to Weights & Biases (WANDB_PROJECT, WANDB_ENTITY)
+
+
+@dataclass
+class Machine:
+    cuda: bool = True  # use a CUDA device if there is one
+    compile: bool = True  # and CUDA graphs; pays after some thousand steps
+    mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
+
+
+@dataclass
+class Args(Algorithm, Evaluation, Run, Machine):
+    bfloat16 = False  # not a flag: set below
+
+
+def parse_args(words):
+    args = {group.__name__.lower(): group() for group in Args.__bases__}
+    args = tyro.cli(tyro.conf.OmitArgPrefixes[dict], args=words, default=args, description=__doc__)
+    return Args(**ChainMap(*map(vars, args.values())))
+
+
+def check_args(args):
+    """Exits with one line where a number is out of its range."""
+    for flag in fields(Args):
+        for low, high in getattr(flag.type, "__metadata__", ()):
+            if not low <= (value := getattr(args, flag.name)) <= high:  # NaN fails too
+                name = flag.name.replace("_", "-")
+                sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
+    if args.cem_elites > args.cem_samples:
+        sys.exit(f"error: --cem-elites {args.cem_elites} exceeds --cem-samples {args.cem_samples}")
+    if args.learning_starts >= args.total_timesteps:
+        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
+
+
+class PlainEnv(gym.Wrapper):
+    def step(self, action):
+        """Takes an action (A,) in [-1, 1]; gives plain numbers, and a PhysicsError as an ending."""
+        try:
+            low, high = self.action_space.low, self.action_space.high
+            action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
+            obs, *numbers, info = self.env.step(np.clip(action, low, high).astype(low.dtype))
+        except PhysicsError as error:  # the simulation has diverged
+            obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
+            numbers = 0, False, True  # no reward, truncated
+        return obs, *(np.asarray(number).item() for number in numbers), info
+
+
+def make_env(env_id, render=False):
+    """A PlainEnv with float32 observations (obs_size,) and info["episode"] when one ends."""
+    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
+    import shimmy  # noqa: F401, registers the dm_control environments
+
+    warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
+    try:
+        env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
+    except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
+        sys.exit(f"error: --env-id {env_id} is not known: {error}")
+    space = env.action_space
+    if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
+        sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
+    if render:  # what does not work is found out now, not at the first evaluation
+        env.reset()
+        env.render()
+    env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
+    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
+
+
+class ResidualBlock(nn.Sequential):
+    def __init__(self, width):  # B.1; the inside as in the authors' code
+        super().__init__(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class QNetwork(nn.Module):
+    """Action-in Q network (B.1, Figure 4)."""
+
+    def __init__(self, obs_size, action_size):
+        super().__init__()
+        self.obs_stream = nn.Sequential(
+            nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU()
+        )
+        self.action_stream = nn.Sequential(nn.Linear(action_size, 128), nn.LayerNorm(128), nn.ELU())
+        self.joint_block = ResidualBlock(256)
+        self.joint_norm = nn.Sequential(nn.LayerNorm(256), nn.ELU())
+        self.joint_output = nn.Linear(256, 1)
+        self.action_size = action_size
+
+    def q_values(self, features, actions):
+        """Q(s, a) of N actions per state: features (B, 128), actions (B, N, A) -> (B, N)."""
+        action_features = self.action_stream(actions)  # (B, N, 128)
+        # joint_block on both: of its first layer the half that reads features is computed only once
+        # per state and added to all N action halves.
+        obs_weight, action_weight = self.joint_block[0].weight.split(128, dim=1)
+        obs_half = F.linear(features, obs_weight, self.joint_block[0].bias)  # (B, 256)
+        hidden = obs_half.unsqueeze(1) + F.linear(action_features, action_weight)  # (B, N, 256)
+        features = features.unsqueeze(1).expand_as(action_features)
+        joint = torch.cat([features, action_features], dim=-1)  # (B, N, 256)
+        joint = self.joint_norm(joint + self.joint_block[2](F.relu(hidden)))
+        return (joint * self.joint_output.weight.squeeze(0)).sum(-1) + self.joint_output.bias
+
+
+class ReplayMemory(nn.Module):
+    """Prioritized replay (Schaul et al. 2016) that keeps the best action at next_obs, a_max."""
+
+    def __init__(self, args, obs_size, action_size, device, seeds=()):
+        super().__init__()
+        self.alpha, self.beta = args.priority_exponent, args.importance_exponent
+        # A transition is one row, so that storing or drawing it is one copy. The fields are views.
+        self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
+        rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
+        self.register_buffer("rows", rows)
+        self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
+        self.register_buffer("priorities", torch.zeros(rows.shape[:-1], device=device))
+        self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
+        self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
+        self.new_rows = []  # on the host, until store
+
+    def add(self, obs, action, reward, next_obs, terminated):
+        """Takes a transition, with a_max <- action."""
+        row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
+        self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
+
+    def store(self):
+        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
+        while self.new_rows:
+            first = int(self.num_stored) % self.rows.shape[-2]
+            new_rows = self.new_rows[: self.rows.shape[-2] - first]
+            last, self.new_rows = first + len(new_rows), self.new_rows[len(new_rows) :]
+            self.rows[..., first:last, :] = torch.from_numpy(np.stack(new_rows, axis=-2))
+            self.priorities[..., first:last] = self.max_priority
+            self.num_stored += len(new_rows)
+
+    def sample(self, batch_size):
+        """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
+        cdf = self.priorities.flatten().cumsum(0, dtype=torch.float64).view_as(self.priorities)
+        start, end = cdf[..., :1] - self.priorities[..., :1], cdf[..., -1:]
+        u = torch.rand(*start.shape[:-1], batch_size, dtype=torch.float64, device=start.device)
+        mass = start + u * (end - start) * (1 - 1e-12)  # never the end
+        indices = torch.searchsorted(cdf, mass, right=True).clamp(max=cdf.shape[-1] - 1)  # of NaN
+        rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
+        # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
+        smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
+        return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
+
+    def remember(self, indices, a_max, td_errors):
+        """Writes a_max (B, A) and priorities (|TD error| + 1e-6)^alpha into the rows (B,)."""
+        self.a_max.scatter_(-2, indices.unsqueeze(-1).expand_as(a_max), a_max)
+        priorities = (td_errors.abs() + 1e-6) ** self.alpha
+        self.priorities.scatter_(-1, indices, priorities)
+        torch.maximum(self.max_priority, priorities.amax(-1, True), out=self.max_priority)
+
+
+def sample_uniform(size):
+    """Uniform samples of the action space."""
+    return torch.rand(size) * 2 - 1
+
+
+def fit_elites(actions, values, num_elites):
+    """The best actions (B, N, A) by values (B, N): (B, E, A), and their mean and s.d. (B, 1, A)."""
+    best = values.topk(num_elites, dim=1).indices  # (B, E), the best one first
+    elites = torch.take_along_dim(actions, best.unsqueeze(-1), dim=1)
+    return elites, elites.mean(1, keepdim=True), elites.std(1, keepdim=True)
+
+
+def cem_argmax(q_network, features, args, bfloat16=False):
+    """The best action (B, A) under Q that the cross-entropy method finds: features (B, 128).
+
+    The numbers are those of Kalashnikov et al. 2018. The rest is as in their released code
+    (tensor2robot): N(0, 1) at first, s.d. over E - 1, best of the last samples. Clipping is ours.
+    """
+    mean, std, size = 0, 1, (len(features), args.cem_samples, q_network.action_size)
+    num = 3200 // args.cem_samples + 1 if features.is_cpu else len(features)  # fits its cache
+    for _ in range(args.cem_iterations):
+        actions = (mean + std * torch.randn(size, device=features.device)).clamp(-1, 1)
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
+            chunks = zip(features.split(num), actions.split(num), strict=True)
+            values = torch.cat([q_network.q_values(*chunk) for chunk in chunks])  # (B, N)
+        elites, mean, std = fit_elites(actions, values, args.cem_elites)
+    return elites[:, 0]
+
+
+@torch.no_grad()
+def greedy_action(q_network, args, obs):
+    """The argmax action (A,) of the online network for one observation (obs_size,)."""
+    features = q_network.obs_stream(obs.unsqueeze(0))
+    return cem_argmax(q_network, features, args, args.bfloat16 and obs.is_cpu).squeeze(0)
+
+
+def td_target(rewards, terminated, next_values, gamma):
+    """r + gamma max_a Q(s', a), all (B,): it ends with termination, not with truncation."""
+    return rewards + gamma * (1 - terminated) * next_values
+
+
+def training_loss(q_network, target_network, args, batch, weights):
+    """For rows (B, ...) of the memory: the loss, a_max as it was, TD errors (B,), metrics."""
+    obs, next_obs, actions, stored, rewards, terminated = batch
+    with torch.no_grad():
+        # The best action at s' that the *target* network finds; its value is in float32.
+        features = target_network.obs_stream(next_obs)
+        best = cem_argmax(target_network, features, args, args.bfloat16).unsqueeze(1)  # (B, 1, A)
+        next_values = target_network.q_values(features, best).squeeze(1)
+        target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
+    q = q_network.q_values(q_network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
+    td_errors = target - q
+    td_loss = (weights * td_errors**2).mean()
+    metrics = {"losses/td_loss": td_loss, "losses/q_values": q}
+    metrics = {name: value.detach().float().mean() for name, value in metrics.items()}
+    return td_loss, stored, td_errors.detach(), metrics
+
+
+def train_step(q_network, target_network, optimizer, memory, args):
+    """One update of QT-Opt. Returns metrics on the device, so that the host need not wait."""
+    indices, rows, weights = memory.sample(args.batch_size)
+    batch = rows.split(memory.sizes, dim=-1)
+    loss, a_max, td_errors, metrics = training_loss(q_network, target_network, args, batch, weights)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    memory.remember(indices, a_max, td_errors)
+    return metrics
+
+
+class CudaGraph:
+    """function(), whose kernels are recorded and replayed: to launch each of them takes longer."""
+
+    def __init__(self, function):
+        self.function, self.num_calls = function, 0
+
+    def __call__(self):
+        self.num_calls += 1
+        if self.num_calls < 4:  # the first ones allocate, which a recording must not
+            return self.function()
+        if self.num_calls == 4:
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.outputs = self.function()  # they hold until the next call
+        self.graph.replay()
+        return self.outputs
+
+
+def episode_seed(seed, episode):
+    """Each episode has a seed of its own, below 2**31, so that --resume can play it again."""
+    return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
+
+
+def check_finite(step, **values):
+    """Exits with one line where a value is not finite as float32; the logs stay."""
+    if not np.isfinite(np.concatenate([*values.values()], axis=None, dtype=np.float32)).all():
+        name = next(name for name, value in values.items() if not (np.abs(value) < 3e38).all())
+        sys.exit(f"error: {name} is not finite at step {step}: {values[name]}; the logs stay")
+
+
+def evaluate(policy, args, stop, video_dir):
+    """Returns of greedy episodes, from the same states each time; fewer once there is a stop."""
+    env, seed, returns = make_env(args.env_id, args.capture_video), args.seed + 10**6, []
+    limit = env.spec.max_episode_steps or args.eval_max_steps
+    if args.capture_video:  # Shimmy's own frame rate is wrong
+        fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
+        env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
+        torch.manual_seed(seed)
+        for episode in tqdm(range(args.eval_episodes), "evaluation", leave=False):
+            obs, _ = env.reset(seed=episode_seed(seed, episode))
+            for step in range(limit):
+                obs, reward, terminated, truncated, _ = env.step(policy(obs))
+                check_finite(step, obs=obs, reward=reward)
+                if stop:
+                    return returns
+                if terminated or truncated:
+                    break
+            else:
+                tqdm.write(f"an evaluation episode is cut off after {limit} steps", file=sys.stderr)
+            returns.append(env.get_wrapper_attr("episode_returns"))
+    with contextlib.suppress(Exception):
+        env.close()
+    return returns
+
+
+def save(state, path):
+    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    with open(f"{path}.tmp", "wb") as file:
+        torch.save(state, file)
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+
+
+if __name__ == "__main__":
+    words, path = sys.argv[1:], None
+    args = parse_args(words)
+    saved = {"global_step": 0, "wall_time": 0.0, "num_episodes": 0, "log_sizes": (0, 0)}
+    evaluate_only = args.evaluate_only is not None
+    if (source := args.evaluate_only if evaluate_only else args.resume) is not None:
+        name = "model.pt" if evaluate_only else "checkpoint.pt"
+        path = pathlib.Path(source, name if os.path.isdir(source) else "")
+        try:  # executes no code from the file
+            saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
+            saved["q_network" if evaluate_only else "memory"]  # a model.pt cannot be resumed
+        except Exception as error:  # no such file, a cut one, one of something else
+            sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
+        words = saved["words"] + words  # of a flag given twice the last one counts
+        args = parse_args(words)
+    check_args(args)
+    env = make_env(args.env_id, args.capture_video)
+    atexit.register(env.close)  # after the results
+    action_size = int(np.prod(env.action_space.shape))
+    sizes = env.observation_space.shape[0], action_size, args.buffer_size
+    if path and saved["sizes"] != sizes:
+        sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
+    on_cuda = args.cuda and torch.cuda.is_available()
+    device = torch.device("cuda" if on_cuda else "cpu")
+    free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
+    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12)) and not evaluate_only:
+        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} rows")
+    stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
+    torch.manual_seed(args.seed)
+    q_network, target_network = (QNetwork(*sizes[:2]).to(device) for _ in range(2))
+    target_network.load_state_dict(q_network.state_dict())
+    adam = {"lr": args.learning_rate, "capturable": on_cuda}
+    optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
+    memory = ReplayMemory(args, *sizes[:2], device)
+    global_step = saved["global_step"]  # environment steps taken
+    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+    compiled = args.compile and not evaluate_only
+    half = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = half and compiled and args.mixed_precision
+    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    if compiled:
+        print("compiling, for up to two minutes ...", file=sys.stderr)
+        options = {"dynamic": False, "options": {"fallback_random": True}}
+        greedy_action = torch.compile(greedy_action, **options)
+        training_loss = torch.compile(training_loss, **options)  # in train_step too
+        try:
+            greedy_action(q_network, args, memory.obs[0])
+            _, rows, weights = memory.sample(args.batch_size)
+            batch = rows.split(memory.sizes, dim=-1)
+            training_loss(q_network, target_network, args, batch, weights)[0].backward()
+        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
+            compiled = args.bfloat16 = False
+            torch.compiler.set_stance("force_eager")
+            cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
+            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
+    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    host_obs, host_action = (torch.zeros(n, pin_memory=on_cuda) for n in sizes[:2])
+
+    def search():
+        action = greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
+        host_action.copy_(action, non_blocking=True)
+
+    update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
+    if compiled and on_cuda:
+        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+        search, update = CudaGraph(search), CudaGraph(update)
+
+    def policy(obs):
+        host_obs.numpy()[:] = obs
+        search()
+        if on_cuda:
+            torch.cuda.synchronize()
+        return host_action.numpy().copy()
+
+    if evaluate_only:
+        q_network.load_state_dict(saved["q_network"])
+        returns = evaluate(policy, args, stop, path.parent / "videos")
+        print("returns:", np.round(returns, 1), f"mean: {np.mean(returns or np.nan):.1f}")
+        sys.exit(128 + stop[0] if stop else 0)
+    # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
+    name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    run_dir = path.parent if path else pathlib.Path("runs", name.translate({47: "_", 58: "_"}))
+    run_dir.mkdir(parents=True, exist_ok=path is not None)
+    config = {"command": sys.argv, "args": asdict(args), "torch": torch.__version__}
+    config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
+    (run_dir / f"config{global_step or ''}.json").write_text(json.dumps(config, indent=2))
+    run_id = saved.get("run_id", run_dir.name)  # a run that has been moved stays the same one
+    if args.track:
+        import wandb
+
+        names = {"id": run_id, "name": run_id, "dir": run_dir.resolve().parents[1]}
+        wandb.init(**names, resume="allow", config=config, sync_tensorboard=True)
+    writer = SummaryWriter(run_dir, purge_step=global_step + 1)
+    atexit.register(writer.close)  # on an error too: what was logged stays
+    start = time.time() - saved["wall_time"]
+    logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
+    for log, size in zip(logs, saved["log_sizes"], strict=True):
+        log.truncate(size)  # what came later comes again
+    if not path:
+        logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
+        logs[1].write("global_step,episode,episodic_return,wall_time\n")
+
+    # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
+    modules = {"q_network": q_network, "target_network": target_network}
+    modules |= {"optimizer": optimizer, "memory": memory}
+    num_episodes = saved["num_episodes"]
+    obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    if path:
+        for name, module in modules.items():
+            module.load_state_dict(saved[name])
+        optimizer.param_groups[0] |= adam  # the flag and the device may be others now
+        torch.set_rng_state(saved["rng"])
+        torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
+        for i in range(saved["episode_length"], 0, -1):  # its actions lead to where it was
+            action = memory.actions[(memory.num_stored - i) % args.buffer_size]
+            obs, *_ = env.step(action.cpu().numpy())
+        if not np.array_equal(obs, saved["obs"].numpy()):
+            print(f"{args.env_id} does not play the same episode again: a new one starts")
+            num_episodes += 1
+            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    print(f"training on {config['device']} from step {global_step}; run: {run_dir}")
+    progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
+    while True:
+        model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
+        due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
+        last = global_step == args.total_timesteps
+        if stop or due or last and (run_dir / "checkpoint.pt").exists():
+            memory.store()
+            state = model | {name: module.state_dict() for name, module in modules.items()}
+            state |= {"num_episodes": num_episodes, "episode_length": env.episode_lengths}
+            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs], "run_id": run_id}
+            state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
+            state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
+            save(state, run_dir / "checkpoint.pt")
+        if stop:
+            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
+            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+            sys.exit(128 + stop[0])
+        if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
+            returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
+            if stop:
+                continue  # it comes again when the run goes on
+            for episode, value in enumerate(returns):
+                print(global_step, episode, value, time.time() - start, sep=",", file=logs[1])
+            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+        if last:
+            break
+        if torch.rand(()).item() < args.exploration_epsilon:
+            action = sample_uniform((action_size,)).numpy()
+        else:
+            action = policy(obs)
+        # Learn from the steps so far. It stands here so that a GPU works on it during env.step.
+        learns = global_step >= args.learning_starts
+        if learns and global_step % args.train_frequency == 0:
+            memory.store()
+            metrics = update()
+        if learns and global_step % args.target_network_frequency == 0:
+            target_network.load_state_dict(q_network.state_dict())
+        if learns and global_step % (10 * args.train_frequency) == 0:  # reading waits for a GPU
+            for name, value in metrics.items():
+                check_finite(global_step, **{name: value.item()})
+                writer.add_scalar(name, value.item(), global_step)
+            writer.add_scalar("charts/SPS", global_step / (time.time() - start), global_step)
+        next_obs, reward, terminated, truncated, info = env.step(action)
+        global_step += 1
+        progress.update()
+        check_finite(global_step, action=action, obs=obs, next_obs=next_obs, reward=reward)
+        if "physics_error" in info:
+            tqdm.write(f"step {global_step}: {info['physics_error']}; a new episode starts")
+            writer.add_scalar("charts/physics_error", 1, global_step)
+        else:
+            memory.add(obs, action, reward, next_obs, terminated)
+        obs = next_obs
+        if terminated or truncated:
+            episodic_return, length = info["episode"]["r"], info["episode"]["l"]
+            print(global_step, episodic_return, length, time.time() - start, sep=",", file=logs[0])
+            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
+            writer.add_scalar("charts/episodic_length", length, global_step)
+            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
+            num_episodes += 1
+            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    if args.save_model:
+        save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
+    tqdm.write(f"last returns: {np.mean(env.return_queue or [np.nan]):.1f}; run: {run_dir}")
