@@ -10,12 +10,9 @@
     python aql_continuous.py --resume runs/<run>
     python aql_continuous.py --evaluate-only runs/<run> --capture-video
 
-De Wiele et al. 2020 (arXiv 2001.08116): max_a Q(s, a) is sought among uniform samples and samples
-of a proposal mu(a|s), which learns the best of them by maximum likelihood, entropy-regularized. By
-section of its paper, QMLE has instead an ensemble of predictors (4, B.1), stored best actions (4,
-Algorithm 1), predictors and argmax of the target network (A), more samples to act (Table 1).
+De Wiele et al. 2020 (arXiv 2001.08116): max_a Q(s, a) is sought among uniform actions and samples
+of a proposal mu(a|s), which learns the best of them by likelihood, entropy-regularized.
 Defaults are QMLE's or, in brackets, AQL's, those of two public codes of it, or ours.
-
 Shapes: B batch of states, N action samples per state, A action dimensions, K bins per dimension.
 """
 
@@ -162,18 +159,7 @@ class ResidualBlock(nn.Sequential):
         return x + super().forward(x)
 
 
-class GridSoftmax(Categorical):  # over K points of [-1, 1], with the methods of a Normal
-    def icdf(self, u):
-        bins = (u.unsqueeze(-1) >= self.probs.cumsum(-1)[..., :-1]).sum(-1)
-        return bin_value(bins, self.logits.shape[-1])
-
-    def log_prob(self, actions):
-        return super().log_prob(((actions + 1) / 2 * (self.logits.shape[-1] - 1)).round())
-
-
-class Proposal(nn.Module):
-    """mu(a|s) = prod_d mu(a_d | s, a_1 ... a_d-1), of Gaussians or of softmaxes over K bins."""
-
+class Proposal(nn.Module):  # mu(a|s) = prod_d mu(a_d | s, a_1 ... a_d-1), Gaussian or softmax
     def __init__(self, action_size, num_bins, min_std):
         super().__init__()
         self.num_bins, self.min_std = num_bins, min_std
@@ -183,19 +169,24 @@ class Proposal(nn.Module):
     def forward(self, features, num_samples=0, actions=None):
         """Samples (B, N, A) or the given actions, log mu(a|s) (B, N) and H(mu(.|s)) along them."""
         hidden = self.hidden(features).unsqueeze(1)  # (B, 1, 128), then (B, N, 128)
-        u = torch.rand(len(features), num_samples, len(self.outputs), device=features.device)
+        size = (len(features), num_samples, len(self.outputs)) if actions is None else actions.shape
+        u = torch.rand(size, device=features.device)
         chosen, log_prob, entropy = [], 0.0, 0.0
         for d, layer in enumerate(self.outputs):
             outputs = layer(F.relu(hidden))
             if self.num_bins:
-                mu = GridSoftmax(logits=outputs, validate_args=False)
+                mu = Categorical(logits=outputs, validate_args=False)
+                bins = (u[..., d, None] >= mu.probs.cumsum(-1)[..., :-1]).sum(-1)
+                sample = bin_value(bins, self.num_bins)  # by inverse c.d.f., as the Gaussian's
             else:
                 mean, std = outputs[..., 0].tanh(), outputs[..., 1].sigmoid()
                 mu = Normal(mean, self.min_std + (1 - self.min_std) * std, validate_args=False)
-            chosen.append(mu.icdf(u[..., d]).clamp(-1, 1) if actions is None else actions[..., d])
-            log_prob = log_prob + mu.log_prob(chosen[-1])
-            entropy = entropy + mu.entropy()
-            hidden = hidden + chosen[-1].unsqueeze(-1) * self.earlier.weight[:, d]  # as in NADE
+                sample = mu.icdf(u[..., d]).clamp(-1, 1)
+            choice = sample if actions is None else actions[..., d]
+            x = ((choice + 1) / 2 * (self.num_bins - 1)).round() if self.num_bins else choice
+            log_prob, entropy = log_prob + mu.log_prob(x), entropy + mu.entropy()
+            hidden = hidden + choice.unsqueeze(-1) * self.earlier.weight[:, d]  # as in NADE
+            chosen.append(choice)
         return torch.stack(chosen, dim=-1), log_prob, entropy
 
 
@@ -460,8 +451,8 @@ if __name__ == "__main__":
     global_step = saved["global_step"]  # environment steps taken
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
     compiled = args.compile and not evaluate_only
-    half = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = half and compiled and args.mixed_precision
+    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = bf16 and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
@@ -557,10 +548,10 @@ if __name__ == "__main__":
             state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
-        if stop:
-            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
-            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
-            sys.exit(128 + stop[0])
+            if stop:
+                command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
+                tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                sys.exit(128 + stop[0])
         if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:

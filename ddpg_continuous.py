@@ -495,10 +495,10 @@ if __name__ == "__main__":
             state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
-        if stop:
-            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
-            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
-            sys.exit(128 + stop[0])
+            if stop:
+                command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
+                tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                sys.exit(128 + stop[0])
         if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:

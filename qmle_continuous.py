@@ -468,8 +468,8 @@ if __name__ == "__main__":
     args.on_grid = 0 < args.discrete_until >= global_step
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
     compiled = args.compile and not evaluate_only
-    half = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = half and compiled and args.mixed_precision
+    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = bf16 and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
@@ -565,10 +565,10 @@ if __name__ == "__main__":
             state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
-        if stop:
-            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
-            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
-            sys.exit(128 + stop[0])
+            if stop:
+                command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
+                tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                sys.exit(128 + stop[0])
         if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:

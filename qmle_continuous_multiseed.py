@@ -32,6 +32,7 @@ import sys
 import time
 import warnings
 from collections import ChainMap
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated
 
@@ -405,18 +406,14 @@ def check_finite(step, seeds, **values):
     for name, value in values.items():
         if not (finite := np.abs(value) < 3e38).all():
             k = np.argwhere(~finite)[0, 0]
-            name = f"{name} of seed {seeds[k]}"
-            sys.exit(f"error: {name} is not finite at step {step}: {value[k]}; the logs stay")
+            sys.exit(f"error: {name} of seed {seeds[k]} is not finite at step {step}: {value[k]}")
 
 
-def describe_env(env_id, connection):
-    """Sends the sizes of observations and actions and the time limit, or why it is refused."""
-    try:
-        env = make_env(env_id)
-    except SystemExit as refusal:
-        return connection.send(refusal.code)
+def describe_env(env_id):
+    """The sizes of observations and actions, and the time limit or None."""
+    env = make_env(env_id)
     sizes = env.observation_space.shape[0], int(np.prod(env.action_space.shape))
-    connection.send((sizes, env.spec.max_episode_steps))
+    return sizes, env.spec.max_episode_steps
 
 
 def wait_until(ready, check):
@@ -430,13 +427,13 @@ def wait_until(ready, check):
             time.sleep(min(waited / 20, 0.02))
 
 
-def run_worker(args, starts, limit, rows, order, done, parent):
-    """A process that plays the environments of some seeds: a turn of each whenever order grows."""
+def run_worker(args, starts, limit, rows, turns, own, parent):
+    """A process that plays the environments of some seeds: a turn of each when turns[0] grows."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are for the parent, with which a worker ends
     envs = []
     while True:
-        wait_until(lambda: order[0] > done[0], lambda: os.getppid() == parent or os._exit(1))
+        wait_until(lambda: turns[0] > turns[own], lambda: os.getppid() == parent or os._exit(1))
         envs = envs or [make_env(args.env_id) for _ in starts]
         for env, (seed, episode, actions, goal), row in zip(envs, starts, rows, strict=True):
             if row["plays"]:
@@ -454,7 +451,7 @@ def run_worker(args, starts, limit, rows, order, done, parent):
                 row["episode"] += 1
                 obs, _ = env.reset(seed=episode_seed(seed, row["episode"]))
             row["obs"] = obs
-        done[0] += 1
+        turns[own] += 1
 
 
 class Envs:
@@ -474,8 +471,7 @@ class Envs:
         self.turns = np.ndarray(1 + num, np.int64, mmap.mmap(-1, 8 + 8 * num))  # ordered, then done
         self.seeds, self.limit, self.workers = [seed for seed, *_ in starts], limit, []
         for i in range(num):  # forked, while this process has no threads and no CUDA yet
-            own = args, starts[i::num], limit, self.rows[i::num]
-            own += self.turns[:1], self.turns[i + 1 : i + 2], os.getpid()
+            own = args, starts[i::num], limit, self.rows[i::num], self.turns, i + 1, os.getpid()
             self.workers.append(multiprocessing.Process(target=run_worker, args=own))
             self.workers[i].start()
             atexit.register(self.workers[i].kill)
@@ -544,19 +540,14 @@ if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     # No environment is made in this process: one may start threads, which no fork survives.
-    reader, writer = multiprocessing.Pipe()
-    probe = multiprocessing.Process(target=describe_env, args=(args.env_id, writer))
-    probe.start()
-    probe.join()
-    if isinstance(description := reader.recv() if reader.poll() else 1, (str, int)):
-        sys.exit(description)  # 1 after an error of the environment, which has been printed
-    sizes, limit = (*description[0], args.num_bins, args.buffer_size), description[1]
+    with ProcessPoolExecutor(1) as pool:
+        sizes, limit = pool.submit(describe_env, args.env_id).result()
+    sizes = *sizes, args.num_bins, args.buffer_size
     seeds = list(range(args.seed, args.seed + args.num_seeds))
     if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
-    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    env_name = args.env_id.translate({47: "_", 58: "_"})
-    names = [f"{env_name}__{SCRIPT}__{seed}__{stamp}" for seed in seeds]
+    name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    names = [(name % seed).translate({47: "_", 58: "_"}) for seed in seeds]
     run_dirs = [pathlib.Path("runs", name) for name in names]
     # Of each seed the episode to play and, in a run that goes on, actions and where they lead to.
     starts = [(seed, 0, (), None) for seed in seeds]
@@ -595,8 +586,8 @@ if __name__ == "__main__":
     args.on_grid = 0 < args.discrete_until >= global_step
     # What makes it fast: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
     compiled = args.compile
-    half = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = half and compiled and args.mixed_precision
+    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = bf16 and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
@@ -638,7 +629,6 @@ if __name__ == "__main__":
             cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
-
     if compiled and on_cuda:
         torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
         searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
@@ -668,7 +658,7 @@ if __name__ == "__main__":
             logs[-2].write("global_step,episodic_return,episodic_length,wall_time\n")
             logs[-1].write("global_step,episode,episodic_return,wall_time\n")
     for log, size in zip(logs, saved["log_sizes"], strict=True) if path else ():
-        log.truncate(min(size, os.path.getsize(log.name)))  # what came later comes again
+        log.truncate(size)  # what came later comes again
     # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
     if path:
         for name, value in online.items():
@@ -703,7 +693,7 @@ if __name__ == "__main__":
             data = {name: taken[name] for name in ("action", "reward", "next_obs")}
             check_finite(global_step, seeds, obs=obs, **data)
             memory.add(obs, **data, terminated=taken["terminated"])
-        for k in np.flatnonzero(taken["failed"]):
+        for k in np.flatnonzero(taken["failed"] * steps):
             memory.store()  # all seeds store a row; with priority 0 this one is never drawn
             memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
             tqdm.write(f"step {global_step}: PhysicsError of seed {seeds[k]}; a new episode starts")
@@ -714,6 +704,7 @@ if __name__ == "__main__":
             writers[k].add_scalar("charts/episodic_return", latest[k], global_step)
             writers[k].add_scalar("charts/episodic_length", length, global_step)
             progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
+        steps = False
         obs = taken["obs"].copy()
         if saves:
             memory.store()
@@ -726,7 +717,7 @@ if __name__ == "__main__":
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             state |= {"wall_time": time.time() - start, "names": names}
             save(state, run_dirs[0] / "checkpoint.pt")
-        if stop:
+        if saves and stop:
             command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
             tqdm.write(f"stopped after step {global_step}; to go on: {command}")
             sys.exit(128 + stop[0])
@@ -753,15 +744,13 @@ if __name__ == "__main__":
             memory.store()
             metrics = update()
         if learns and is_due(args.target_network_frequency):
-            for name, value in online.items():
-                target[name].copy_(value.detach())
+            torch._foreach_copy_([*target.values()], [value.detach() for value in online.values()])
         if learns and is_due(100 * args.train_frequency):  # reading waits for a GPU
+            metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})
                 for writer, own in zip(writers, value.tolist(), strict=True):
                     writer.add_scalar(name, own, global_step)
-            for writer in writers:
-                writer.add_scalar("charts/SPS", global_step / (time.time() - start), global_step)
         global_step, steps = global_step + 1, True
     for k, seed in enumerate(seeds if args.save_model else ()):
         # As qmle_continuous.py writes it, which does not know all flags of this script.

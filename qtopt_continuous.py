@@ -253,13 +253,12 @@ def fit_elites(actions, values, num_elites):
 def cem_argmax(q_network, features, args, bfloat16=False):
     """The best action (B, A) under Q that the cross-entropy method finds: features (B, 128).
 
-    The numbers are those of Kalashnikov et al. 2018. The rest is as in their released code
-    (tensor2robot): N(0, 1) at first, s.d. over E - 1, best of the last samples. Clipping is ours.
+    As in Kalashnikov et al.'s code: N(0, 1) first, s.d. over E - 1, best of the last samples.
     """
     mean, std, size = 0, 1, (len(features), args.cem_samples, q_network.action_size)
     num = 3200 // args.cem_samples + 1 if features.is_cpu else len(features)  # fits its cache
     for _ in range(args.cem_iterations):
-        actions = (mean + std * torch.randn(size, device=features.device)).clamp(-1, 1)
+        actions = (mean + std * torch.randn(size, device=features.device)).clamp(-1, 1)  # ours
         with torch.autocast(features.device.type, torch.bfloat16, enabled=bfloat16):
             chunks = zip(features.split(num), actions.split(num), strict=True)
             values = torch.cat([q_network.q_values(*chunk) for chunk in chunks])  # (B, N)
@@ -412,8 +411,8 @@ if __name__ == "__main__":
     global_step = saved["global_step"]  # environment steps taken
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
     compiled = args.compile and not evaluate_only
-    half = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = half and compiled and args.mixed_precision
+    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = bf16 and compiled and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     if compiled:
         print("compiling, for up to two minutes ...", file=sys.stderr)
@@ -509,10 +508,10 @@ if __name__ == "__main__":
             state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
-        if stop:
-            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
-            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
-            sys.exit(128 + stop[0])
+            if stop:
+                command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
+                tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                sys.exit(128 + stop[0])
         if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:

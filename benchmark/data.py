@@ -6,6 +6,7 @@ import datetime
 import json
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 from importlib import metadata
@@ -45,9 +46,8 @@ def read_csv(path):
 def commands(name):
     """(task, variant, command) of each line that a figure's shell script launches."""
     path = ROOT / "benchmark" / f"{name}.sh"
-    if not path.exists():
-        return []
-    lines = path.read_text().split("<<'END'\n")[1].split("\nEND\n")[0].splitlines()
+    text = path.read_text() if path.exists() else ""
+    lines = "".join(re.findall("<<'END'\n(.*?)\nEND\n", text, re.DOTALL)).splitlines()
     return [tuple(line.split(maxsplit=2)) for line in lines]
 
 
@@ -62,9 +62,19 @@ def read_curves(results):
     return curves
 
 
+def last_step(seeds):
+    """The last step that all seeds reach."""
+    return min(rows[-1, 0] for rows in seeds.values())
+
+
+def until(seeds, end):
+    """The curves of seeds up to a step."""
+    return {seed: rows[rows[:, 0] <= end] for seed, rows in seeds.items()}
+
+
 def mean_curves(seeds, num_bins=50):
     """Ends of equal parts of the run (bins,), and in each the mean return, or NaN (seeds, bins)."""
-    last = min(rows[-1, 0] for rows in seeds.values())
+    last = last_step(seeds)
     num_bins = min(num_bins, *(len(rows) for rows in seeds.values()))
     edges = np.linspace(0, last, num_bins + 1)
     means = np.full((len(seeds), num_bins), np.nan)
@@ -83,7 +93,7 @@ def within(rows, low, high):
 
 def final_scores(seeds, share=0.1):
     """Mean return of each seed over the last share of the run: (seeds,)."""
-    last = min(rows[-1, 0] for rows in seeds.values())
+    last = last_step(seeds)
     return np.array([within(rows, (1 - share) * last, last).mean() for rows in seeds.values()])
 
 

@@ -49,23 +49,6 @@ def returns_to_go(rewards, gamma):
     return returns
 
 
-def silent_units(q_network, obs, actions):
-    """Share of each hidden ReLU layer that is 0 for all obs (T, obs_size), actions (T, A)."""
-    features = q_network.obs_stream(obs)
-    joint = torch.cat([features, q_network.action_stream(actions)], dim=1)
-    normal = q_network.obs_stream[0](obs)  # what the stream's residual block reads
-    layers = {
-        "observation": q_network.obs_stream[1][0](normal),
-        "joint": q_network.joint_block[0](joint),
-        "delta": q_network.delta_predictor[0](features),
-        "categorical": q_network.categorical_predictor[0](features),
-    }
-    return {
-        f"silent/{name}": (values <= 0).all(0).float().mean().item()
-        for name, values in layers.items()
-    }
-
-
 def play(q_network, args, num_episodes, epsilon=0.0):
     """Episodes side by side, with greedy actions, or random ones with probability epsilon.
 
@@ -107,10 +90,9 @@ def of_model(path, seed=1, num_episodes=10):
     """What a trained agent does and believes in greedy episodes: measure -> value.
 
     greedy/q: Q of the actions taken, in steps that have NUM_TO_COME more to come, so that
-    greedy/return_to_go, which follows, is too low by at most 100 * 0.99^500 = 0.7. Both again for
-    the episodes with a return below 10. exploring/gain: by how much actions that are random as
-    often as in training raise the return from the same initial states, and its standard error.
-    silent/...: see silent_units, with the actions taken as well as uniform ones.
+    greedy/return_to_go, which follows, is too low by at most 100 * 0.99^500 = 0.7.
+    exploring/gain: by how much actions that are random as often as in training raise the return
+    from the same initial states, and its standard error.
     """
     q_network, args = load_model(path, seed)
     torch.manual_seed(seed)
@@ -124,23 +106,14 @@ def of_model(path, seed=1, num_episodes=10):
     states, taken = torch.from_numpy(obs[ran]), torch.from_numpy(actions[ran])
     q = np.full(rewards.shape, np.nan)
     q[ran] = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1))[:, 0].numpy()
-    failed = counts & (scores < 10)
     gains = shaken - scores
-    found = {
+    return {
         "greedy/return": scores.mean(),
         "greedy/q": q[counts].mean(),
         "greedy/return_to_go": to_go[counts].mean(),
-        "greedy/num_episodes": num_episodes,
-        "greedy/num_below_10": (scores < 10).sum(),
         "exploring/gain": gains.mean(),
         "exploring/gain_error": gains.std(ddof=1) / math.sqrt(num_episodes),
     }
-    if failed.any():
-        found["greedy/q_below_10"] = q[failed].mean()
-        found["greedy/return_to_go_below_10"] = to_go[failed].mean()
-    uniform = torch.rand(taken.shape) * 2 - 1
-    states, actions = torch.cat([states, states]), torch.cat([taken, uniform])
-    return found | silent_units(q_network, states, actions)
 
 
 def main(figure, run_dirs, until=None, num_episodes=10):

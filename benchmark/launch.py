@@ -36,8 +36,9 @@ from data import ROOT
 cloudpickle.register_pickle_by_value(data)  # jobs do not look for modules in this folder
 TINY = "--total-timesteps 2000 --learning-starts 100 --buffer-size 2000 --batch-size 8 --no-compile"
 SMOKE = {  # flags that make a run of a script tiny
-    "qmle_[cd][oi]*.py": f"{TINY} --num-target-samples 4 --num-greedy-samples 8",
-    "dqn_discretized.py": TINY,
+    "*_continuous*.py": TINY,
+    "*_discret*.py": TINY,
+    "qmle_[cd][oi]*.py": "--num-target-samples 4 --num-greedy-samples 8",
     "*_multiseed.py": "--num-seeds 2",
     "pg_bandit.py": "--num-seeds 2 --num-steps 200",
     "[dq]*_bandit.py": "--num-seeds 2 --total-timesteps 200 --learning-starts 50",

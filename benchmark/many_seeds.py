@@ -32,13 +32,14 @@ def many_seeds(method):
     for name in own.keys() & base.keys() - {"Args", "sample_uniform"}:  # as the loop uses them
         if seeds.get(name) == base[name]:
             text = text.replace(seeds[name], own[name])
-    for line in set(own["Algorithm"].splitlines()) - set(base["Algorithm"].splitlines()):
+    old, flags = base["Algorithm"].splitlines(), own["Algorithm"].splitlines()
+    for line in reversed([line for line in flags if line not in old]):  # the first comes last
         text = re.sub(rf"\n{line.split(':')[0]}: .*", "", text)  # another default than the base's
         text = text.replace("class Algorithm:", f"class Algorithm:\n{line}")
     new = [own[name] for name in own if name not in base]
     text = text.replace("def training_loss", "\n\n\n".join([*new, "def training_loss"]))
-    lines = set(own_text.splitlines()) - set(text.splitlines())
-    imports = [line for line in lines if line.startswith("from ")]
+    lines = own_text.splitlines()
+    imports = [line for line in lines if line.startswith("from ") and f"\n{line}\n" not in text]
     text = text.replace("import tyro\n", "\n".join(["import tyro", *imports, ""]))
     network = re.search(r"\((QNetwork\(.*?\))\.to", own_text)[1]
     if num_bins := re.search(r"    num_bins = args.*\n", own_text):  # AQL's is None or the flag

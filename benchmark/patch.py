@@ -2,14 +2,9 @@
 
     python benchmark/patch.py double-softmax runs/patched
 
-For open_details.sh, grid-half, stored-target and double-softmax as in the authors' released code:
-grid-half, grid-all: half of the uniform samples, or all, are points of the grid.
-stored-target: the predictors learn the a_max that was stored, not the one just found.
-double-softmax: a softmax before the cross-entropy's own.
-
-For figure_3_why.sh, clipped-double-q: a second Q learns the same target, and the value of the
-action found is the smaller of both (Fujimoto et al. 2018, Eq. 10); the search asks the first. Both
-share the observation stream, so their errors are less independent. td_loss is the sum for both.
+open_details.sh says what they do. clipped-double-q is for figure_3_why.sh: a second Q learns the same
+target, and the value of the action found is the smaller of both (Fujimoto et al. 2018, Eq. 10); the
+search asks the first. They share the observation stream. td_loss is the sum for both.
 """
 
 import pathlib

@@ -4,8 +4,7 @@
     python benchmark/plot.py open_details --results some/folder
     python benchmark/plot.py first_run          (also: first_discrete, speed)
 
-Colours and fonts are in style.mplstyle. Intervals at the right edge of learning curves are those
-of middle_and_interval in data.py; a vertical line is where a variant left the grid.
+Colours and fonts are in style.mplstyle. A vertical line is where a variant left the grid.
 """
 
 import itertools
@@ -21,15 +20,33 @@ import data
 import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
-from tables import ACTION_DIMENSIONS
+from tables import ACTION_DIMENSIONS, ORDER
 
 plt.style.use(pathlib.Path(__file__).with_name("style.mplstyle"))
 STYLES = list(plt.rcParams["axes.prop_cycle"])  # the first is QMLE
 QMLE, DQN, VDN = STYLES[:3]
 ABOVE = dict(loc="outside upper center")
 RING = dict(marker="o", markerfacecolor="none")
-METHODS = dict.fromkeys(row["method"] for row in data.references())
-METHODS = dict(zip(METHODS, itertools.cycle(STYLES[1:]), strict=False))  # published
+LINES = {  # colour and line of what is published, then of our counterparts
+    "A3C": (1, "--"),
+    "D4PG": (2, "-."),
+    "MPO": (6, (0, (1, 1))),
+    "DMPO": (4, (0, (5, 1))),
+    "SAC": (5, "-"),
+    "TD3 (Spinning Up)": (7, (0, (8, 2))),
+    "PPO (DreamerV3)": (3, ":"),
+    "PPO (Spinning Up)": (2, "--"),
+    "PPO (rl_games)": (5, "-."),
+    "QT-Opt": (2, "-"),
+    "AQL (continuous)": (3, "-"),
+    "AQL (discretised)": (6, "--"),
+    "ddpg": (1, "-."),
+    "ddpg-lr-1e-4": (2, ":"),
+    "qtopt": (2, (0, (5, 1))),
+    "aql": (3, "--"),
+}
+LOOKS = {name: STYLES[i] | {"linestyle": line} for name, (i, line) in LINES.items()}
+NAMES = {"qmle": "QMLE", "dqn": "DQN", "ddpg": "DDPG", "qtopt": "QT-Opt", "aql": "AQL"}
 
 
 def in_thousands(value, _=None):
@@ -54,45 +71,53 @@ def save(figure, path, *vectors):
 
 
 def draw_curves(results, name):
-    curves = data.read_curves(results)
+    folder = data.RESULTS / "figure_3" if name == "figure_6" else results  # of what is drawn
+    curves = data.read_curves(folder)
+    published = [row for row in data.references() if name in row["figures"].split()]
+    if name == "figure_6":
+        curves = {row["task"]: curves[row["task"]] for row in published}
+    if name in ("figure_5", "figure_7"):
+        qmle = data.read_curves(data.RESULTS / "figure_3")
+        for task, others in curves.items():
+            end = max(map(data.last_step, others.values()))
+            curves[task] = {"qmle": data.until(qmle[task]["qmle"], end)} | others
     if not curves:
         raise SystemExit(f"error: there are no results in {results}")
-    tasks = sorted(curves, key=ACTION_DIMENSIONS.get)
+    tasks = sorted(curves, key=ORDER)
     drawn = [variant for by_variant in curves.values() for variant in by_variant]
     commands = {(task, variant): command for task, variant, command in data.commands(name)}
-    order = dict.fromkeys([variant for _, variant in commands] + drawn)
+    order = dict.fromkeys(["qmle", *(variant for _, variant in commands), *drawn])
     variants = [variant for variant in order if variant in drawn]
     several = len(variants) > 1
-    markers = "os^DvPX*" if several else [""]
-    looks = [style | {"marker": m} for style, m in zip(STYLES, markers, strict=False)]
-    styles = dict(zip(variants, itertools.cycle(looks), strict=False))
+    looks = zip(variants, itertools.cycle(STYLES), itertools.cycle("os^DvPX*"), strict=False)
+    styles = {v: LOOKS.get(v, s) | {"marker": m if several else ""} for v, s, m in looks}
     columns = 5 if len(tasks) > 6 else 2 if len(tasks) == 4 else min(3, len(tasks))
     rows = math.ceil(len(tasks) / columns)
     blank = rows * columns - len(tasks)  # these hold the legend
     grid = np.reshape(tasks + ["legend"] * blank, (rows, columns)).tolist()
     height = rows * (1.44 if columns > 3 else 2.6) + 0.6 * (not blank)
     figure, panels = plt.subplot_mosaic(grid, figsize=(8, height))
-    published = [row for row in data.references() if name in row["figures"].split()]
     for number, task in enumerate(tasks):
         axes = panels[task]
         for row in published:
             if row["task"] == task:
-                axes.axhline(float(row["score"]), **METHODS[row["method"]], linewidth=1.1)
+                axes.axhline(float(row["score"]), **LOOKS[row["method"]], linewidth=1.1)
         by_variant = {v: curves[task][v] for v in variants if v in curves[task]}
-        draw_task(axes, by_variant, styles, results / task, commands)
+        draw_task(axes, by_variant, styles, folder / task, commands)
         what = "" if blank else "action dimensions: "
         axes.set_title(f"{task} ({what}{ACTION_DIMENSIONS[task]})")
         axes.set(ylim=(0, 1000), yticks=range(0, 1001, 500 if columns > 3 else 250))
         axes.tick_params(labelleft=number % columns == 0)
 
-    handles = [
-        plt.Line2D([], [], label=v.replace("qmle", "QMLE").replace("dqn", "DQN"), **style)
-        for v, style in styles.items()
-    ]
-    if any(results.glob("*/*/seed_*_eval.csv")):
+    handles = []
+    for variant, style in styles.items():
+        method, *rest = variant.split("-", 1)
+        label = "-".join([NAMES.get(method, method), *rest])
+        handles.append(plt.Line2D([], [], label=label, **style))
+    if any(folder.glob("*/*/seed_*_eval.csv")):
         look = QMLE | RING | dict(linestyle="", label="greedy policy at the end")
         handles.append(plt.Line2D([], [], **look))
-    for method, style in METHODS.items():
+    for method, style in LOOKS.items():
         steps = {row["task"]: float(row["steps"]) for row in published if row["method"] == method}
         if steps:
             usual = statistics.mode(steps.values())
@@ -104,14 +129,17 @@ def draw_curves(results, name):
     title = f"mean of {number} seeds with one standard error"
     if several:
         kind = "interquartile mean" if min(counts) >= 8 else "mean"
-        title += f"; right edge: {kind} of the last tenth with its 95% interval"
+        title += f"; right edge: {kind} of the last tenth of common steps, 95% interval"
     if blank:
         title += "\n(in brackets: action dimensions)"
         panels["legend"].set_axis_off()
         legend = panels["legend"].legend(handles=handles, title=title, loc="center")
         legend.set_in_layout(False)
     else:
-        figure.legend(handles=handles, title=title, **ABOVE, ncols=min(len(handles), 4))
+        title += "; level lines: published" if published else ""
+        number = math.ceil(len(handles) / math.ceil(len(handles) / 4))  # of columns; filled by rows
+        handles = [handle for i in range(number) for handle in handles[i::number]]
+        figure.legend(handles=handles, title=title, **ABOVE, ncols=number)
     figure.supxlabel("environment steps")
     figure.supylabel("return of training episodes")
     save(figure, results / name, "svg")
@@ -119,6 +147,7 @@ def draw_curves(results, name):
 
 def draw_task(axes, by_variant, styles, folder, commands):
     end = max(rows[-1, 0] for seeds in by_variant.values() for rows in seeds.values())
+    common = min(map(data.last_step, by_variant.values()))
     several = len(styles) > 1
     for number, (variant, seeds) in enumerate(by_variant.items()):
         style = styles[variant]
@@ -130,7 +159,8 @@ def draw_task(axes, by_variant, styles, folder, commands):
         if greedy := data.greedy_returns(folder / variant):
             axes.plot(end, np.mean(greedy), **style | RING, clip_on=False, zorder=3)
         if several:
-            middle, low, high = data.middle_and_interval(data.final_scores(seeds))
+            scores = data.final_scores(data.until(seeds, common))
+            middle, low, high = data.middle_and_interval(scores)
             bars, x = [[middle - low], [high - middle]], end * (1.05 + 0.04 * number)
             axes.errorbar(x, middle, bars, **style | {"linestyle": "-"})
     ticks = plt.MaxNLocator(4 if several else 2, steps=[1, 2.5, 5, 10]).tick_values(0, end)
@@ -284,6 +314,7 @@ if __name__ == "__main__":
     smoke = data.ROOT / "runs" / "smoke" / args.name / "results"
     default = smoke if args.smoke else data.RESULTS / args.name
     results = pathlib.Path(args.results or default)
+    results.mkdir(parents=True, exist_ok=True)
     for draw in DRAWN_ALONE.get(args.name, [lambda folder: draw_curves(folder, args.name)]):
         draw(results)
     print(f"drawn into {results}")

@@ -8,6 +8,7 @@ tests/test_benchmark.py fails when a page differs from what this makes.
 
 import csv
 import functools
+import itertools
 import re
 
 import data
@@ -39,6 +40,11 @@ def with_error(scores):
     """Mean and standard error of one number a seed; nothing for none."""
     error = f" ({np.std(scores, ddof=1) / len(scores) ** 0.5:.0f})" if len(scores) > 1 else ""
     return f"{np.mean(scores):.0f}{error}" if len(scores) else ""
+
+
+def with_interval(interval, form="+.0f"):
+    """A number and the ends of its interval."""
+    return "{} ({} to {})".format(*(format(value, form) for value in interval))
 
 
 def greedy(path, at):
@@ -152,15 +158,16 @@ def discrete():
 
 TASKS = {  # by action dimensions
     1: ("cartpole-swingup", "cartpole-swingup_sparse", "pendulum-swingup"),
-    2: ("reacher-hard", "ball_in_cup-catch", "finger-spin", "finger-turn_easy", "finger-turn_hard"),
-    4: ("hopper-stand", "hopper-hop"),
+    2: ("ball_in_cup-catch", "finger-spin", "finger-turn_easy", "finger-turn_hard", "reacher-hard"),
+    4: ("hopper-hop", "hopper-stand"),
     5: ("fish-swim",),
-    6: ("cheetah-run", "walker-stand", "walker-walk", "walker-run"),
+    6: ("cheetah-run", "walker-run", "walker-stand", "walker-walk"),
     12: ("quadruped-walk",),
     21: ("humanoid-stand",),
     38: ("dog-walk",),
 }
 ACTION_DIMENSIONS = {task: number for number, tasks in TASKS.items() for task in tasks}
+ORDER = list(ACTION_DIMENSIONS).index
 
 
 def learning(name, folder=None):
@@ -168,7 +175,7 @@ def learning(name, folder=None):
     curves = data.read_curves(folder or RESULTS / name)
     variants = list(dict.fromkeys(variant for _, variant, _ in data.commands(name)))
     rows = []
-    for task in sorted(curves, key=ACTION_DIMENSIONS.get):
+    for task in sorted(curves, key=ORDER):
         counts = sorted({len(seeds) for seeds in curves[task].values()})
         own = [curves[task].get(variant) for variant in variants]
         for part, share in (("last tenth", 0.1), ("whole run", 1)):
@@ -178,6 +185,36 @@ def learning(name, folder=None):
     return markdown(["task", "action dimensions", "seeds", "return of the", *variants], rows)
 
 
+EVALUATIONS = {  # of Q for one target, with those that compare what was found; for one action
+    "qmle": ("100 + 2", 1000),
+    "ddpg": (1, 0),
+    "qtopt": ("128 + 1", 128),
+    "aql": ("500 + 1", 500),
+}
+
+
+def counterparts(results=RESULTS):
+    """QMLE's counterparts beside it, over the last tenth before the last step that all reach."""
+    qmle, rows = data.read_curves(results / "figure_3"), []
+    methods = list(EVALUATIONS)
+    found = [data.read_curves(results / name) for name in ("figure_5", "figure_7")]
+    for task in sorted(set().union(*found), key=ORDER):
+        own = {"qmle": qmle[task]["qmle"]}
+        for curves in found:
+            own |= curves.get(task, {})
+        end = min(map(data.last_step, own.values()))
+        scores = {name: data.final_scores(data.until(seeds, end)) for name, seeds in own.items()}
+        for name in sorted(scores, key=lambda name: methods.index(name.split("-")[0])):
+            row = [task, f"{end:,.0f}", f"`{name}`", len(scores[name])]
+            row.append(with_interval(data.middle_and_interval(scores[name]), ".0f"))
+            difference = welch([scores[name]], [scores["qmle"]], 0.95)
+            row.append(with_interval(difference) if name != "qmle" else "")
+            rows.append([*row, *EVALUATIONS[name.split("-")[0]]])
+    header = ["task", "steps", "variant", "seeds", "training return, 95% interval"]
+    header += ["difference to QMLE, 95% interval", "evaluations of Q per target", "per action"]
+    return markdown(header, rows)
+
+
 # Steps after which the columns show published scores.
 PUBLISHED = {"DDPG": 5e5, "DMPO": 5e5, "DDPG (Spinning Up)": 1e6, "SAC": 1e6}
 PUBLISHED |= {"A3C": 1e8, "D4PG": 1e8}
@@ -185,19 +222,20 @@ PUBLISHED |= {"A3C": 1e8, "D4PG": 1e8}
 
 def published(task, method):
     """A score of references.csv, with its steps where they are not those of the column."""
-    for row in data.references():
-        if (row["task"], row["method"]) == (task, method):
-            error = f" ({float(row['error']):.0f})" if row["error"] else ""
-            steps = float(row["steps"])
-            at = f" at {steps / 1e6:g}M" if steps != PUBLISHED[method] else ""
-            return f"{float(row['score']):.0f}{error}{at}"
-    return ""
+    found = [row for row in data.references() if (row["task"], row["method"]) == (task, method)]
+    if not found:
+        return ""
+    row = max(found, key=lambda row: float(row["steps"]))
+    error = f" ({float(row['error']):.0f})" if row["error"] else ""
+    steps = float(row["steps"])
+    at = f" at {steps / 1e6:g}M" if steps != PUBLISHED[method] else ""
+    return f"{float(row['score']):.0f}{error}{at}"
 
 
 def figure_3(folder=RESULTS / "figure_3"):
     """Training returns over the 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
     curves, rows = data.read_curves(folder), []
-    for task in sorted(curves, key=ACTION_DIMENSIONS.get):
+    for task in sorted(curves, key=ORDER):
         (by_seed,) = curves[task].values()
         row = [task, ACTION_DIMENSIONS[task], len(by_seed)]
         for at in (500_000, 1_000_000):
@@ -215,8 +253,7 @@ def figure_3(folder=RESULTS / "figure_3"):
 def figure_3_published():
     """The other published scores."""
     methods = [method for method in PUBLISHED if method != "SAC"]
-    tasks = sorted(ACTION_DIMENSIONS, key=lambda task: (ACTION_DIMENSIONS[task], task))
-    rows = [[task, *(published(task, method) for method in methods)] for task in tasks]
+    rows = [[task, *(published(task, name) for name in methods)] for task in ACTION_DIMENSIONS]
     header = ["task", "DDPG, 0.5M", "DMPO, 0.5M", "plain DDPG, 1M", "A3C, 10<sup>8</sup>"]
     return markdown([*header, "D4PG, 10<sup>8</sup>"], [row for row in rows if any(row[1:])])
 
@@ -250,7 +287,7 @@ def diagnosis(results=RESULTS / "figure_3"):
     for (task, variant, _), values in sorted(read_diagnosis(results).items()):
         if variant == "qmle":
             measures[task] = values  # of the last step
-    for task in sorted(data.read_curves(results), key=ACTION_DIMENSIONS.get):
+    for task in sorted(data.read_curves(results), key=ORDER):
         own = measures.get(task, {})
         row = [task, *(cell(share, ".0%") for share in below_10(results / task / "qmle"))]
         row.append(with_error(own.get("charts/initial_q_gap", [])))
@@ -271,37 +308,29 @@ def figure_3_why(results=RESULTS):
     Windows are the last tenth before each step at which runs of any task end. Q is left out of runs
     with another gamma, where it is of another size.
     """
-    default = data.read_curves(results / "figure_3")
-    runs = data.read_curves(results / "figure_3_why")
+    default, runs = (data.read_curves(results / name) for name in ("figure_3", "figure_3_why"))
     measures, rows = read_diagnosis(results / "figure_3_why"), []
-
-    def last(seeds):
-        return int(min(curve[-1, 0] for curve in seeds.values())) if seeds else 0
-
-    ends = sorted({last(seeds) for variants in runs.values() for seeds in variants.values()})
-    for task in sorted(runs, key=lambda task: (ACTION_DIMENSIONS[task], task)):
-        own = {"qmle": default.get(task, {}).get("qmle"), **runs[task]}
-        for step in (end for end in ends if end <= max(map(last, runs[task].values()))):
-            reaching = {name for name, seeds in own.items() if last(seeds) >= step}
-            # The variant "default" was made again, for its event files.
-            base = "default" if "default" in reaching else "qmle"
-            if base not in reaching:
-                raise ValueError(f"{task} has no default's run of {step} steps to compare with")
-            returns = {}
-            for name in [base, *sorted(reaching - {"default", "qmle"})]:
-                late = [data.within(curve, 0.9 * step, step) for curve in own[name].values()]
-                returns[name] = np.array([part.mean() for part in late])
-                difference = ""
-                if name != base and min(len(returns[name]), len(returns[base])) > 1:
-                    interval = welch([returns[name]], [returns[base]], 0.95)
-                    difference = "{:+.0f} ({:+.0f} to {:+.0f})".format(*interval)
-                label = "default" if name == base else f"`{name}`"
-                row = [task, f"{0.9 * step:,.0f} to {step:,}", label, len(returns[name])]
-                low = np.mean([(part < 10).mean() for part in late])
-                gaps = measures.get((task, name, step), {}).get("charts/initial_q_gap", [])
-                gaps = [] if name.startswith("gamma") else gaps
-                row += [with_error(returns[name]), difference, f"{low:.0%}", with_error(gaps)]
-                rows.append(row)
+    every = [seeds for variants in runs.values() for seeds in variants.values()]
+    ends = sorted({int(data.last_step(seeds)) for seeds in every})
+    for task, step in itertools.product(sorted(runs, key=ORDER), ends):
+        own = {"qmle": default[task]["qmle"]} | runs[task]
+        own = {name: seeds for name, seeds in own.items() if data.last_step(seeds) >= step}
+        # The variant "default" was made again, for its event files.
+        base, returns = "default" if "default" in own else "qmle", {}
+        variants = sorted(own.keys() - {"default", "qmle"})
+        for name in [base, *variants] if variants else []:
+            late = [data.within(curve, 0.9 * step, step) for curve in own[name].values()]
+            returns[name] = np.array([part.mean() for part in late])
+            difference = ""
+            if name != base and min(len(returns[name]), len(returns[base])) > 1:
+                difference = with_interval(welch([returns[name]], [returns[base]], 0.95))
+            label = "default" if name == base else f"`{name}`"
+            row = [task, f"{0.9 * step:,.0f} to {step:,}", label, len(late)]
+            low = np.mean([(part < 10).mean() for part in late])
+            gaps = measures.get((task, name, step), {}).get("charts/initial_q_gap", [])
+            gaps = [] if name.startswith("gamma") else gaps
+            rows.append([*row, with_error(returns[name]), difference, f"{low:.0%}"])
+            rows[-1].append(with_error(gaps))
     header = ["task", "steps", "variant", "seeds", "training return (s.e.)"]
     header += ["difference to the default, 95% interval", "episodes below 10"]
     return markdown([*header, "Q at the start minus return (s.e.)"], rows)
@@ -344,13 +373,13 @@ def open_details(folder=RESULTS / "open_details"):
         loss = "excluded" if low > tolerable else "possible"
         verdict = f"no difference found, a loss of 5% {loss}"
         verdict = "better" if low > 0 else "worse" if high < 0 else verdict
-        rows.append([*row, f"{difference:+.1f} ({low:+.1f} to {high:+.1f})", verdict])
+        rows.append([*row, with_interval((difference, low, high), "+.1f"), verdict])
     header = ["mean return of all episodes", *OPEN_TASKS]
     return markdown([*header, "mean difference to the default, 99.3% interval", "verdict"], rows)
 
 
 MADE_HERE = [first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete]
-MADE_HERE += [figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
+MADE_HERE += [counterparts, figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)

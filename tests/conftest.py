@@ -11,7 +11,7 @@ import time
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes with two threads each are slow here
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes that share cores
 
 import numpy as np
 import pytest
@@ -19,6 +19,8 @@ import torch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LEARNING = ["qmle_continuous", "qmle_discrete", "dqn_discretized"]  # scripts of the same shape
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
 TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500"
 SEARCH = "--num-target-samples 10 --num-greedy-samples 20"
 
@@ -79,7 +81,7 @@ def run_process(script, flags, cwd, **env):
 
 
 def wait_for(condition, process, seconds=120):
-    """Waits until condition() holds for a process that must not end before."""
+    """Waits for condition(); the process must not end before."""
     end = time.time() + seconds
     while not condition() and process.poll() is None and time.time() < end:
         time.sleep(0.02)
@@ -98,12 +100,9 @@ def refused(run, name, flags):
 
 
 def make_update(script, args, last, num=50, device="cpu"):
-    """What train_step takes, with a memory of random transitions of unequal priorities.
-
-    last are the arguments of QNetwork after the size of the observation, 5.
-    """
+    """What train_step takes, with a random memory; last: what QNetwork takes after 5."""
     network, target = (script.QNetwork(5, *last).to(device) for _ in range(2))
-    size = last[0] if script.__name__ == "qmle_continuous" else len(last[0])
+    size = last[0] if isinstance(last[0], int) else len(last[0])
     memory, rng = script.ReplayMemory(args, 5, size, device), np.random.default_rng(0)
     for i in range(num):
         obs, next_obs = rng.standard_normal((2, 5)).astype(np.float32)

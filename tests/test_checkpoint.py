@@ -1,7 +1,6 @@
 """A resumed run is the uninterrupted one to the byte; nothing spoils a checkpoint or the logs."""
 
 import os
-import random
 import shlex
 import shutil
 import signal
@@ -34,12 +33,9 @@ def check_equal(one, other):
         assert scalars[0][name] == scalars[1].get(name), name
 
 
-TASKS = ["walker-walk", "finger-turn_hard", "reacher-hard", "fish-swim"]
-EXACT = [*(f"dm_control/{task}-v0" for task in TASKS), "Hopper-v5"]
-
-
-@pytest.mark.parametrize("env_id", EXACT)
-def test_an_episode_can_be_played_again_and_goes_on_as_the_first(env_id):
+@pytest.mark.parametrize("task", ["walker-walk", "finger-turn_hard", "fish-swim", "Hopper-v5"])
+def test_an_episode_can_be_played_again_and_goes_on_as_the_first(task):
+    env_id = task if task == "Hopper-v5" else f"dm_control/{task}-v0"
     env, other = (qmle_continuous.make_env(env_id) for _ in range(2))
     actions = np.random.default_rng(0).uniform(-1, 1, (230, *env.action_space.shape))
     seed = qmle_continuous.episode_seed(5, 3)
@@ -103,7 +99,7 @@ def has_lines(folder, name, number):
     return any(len(path.read_text().splitlines()) >= number for path in paths)
 
 
-def test_signal_leaves_a_checkpoint_and_a_command_to_paste(tmp_path, run_script, monkeypatch):
+def test_signals_leave_a_checkpoint_and_a_command_to_paste(tmp_path, run_script):
     flags = f"{HARD} --total-timesteps 2200 --eval-frequency 1050"
     folder = tmp_path / "two"
     (folder / "my scripts").mkdir(parents=True)
@@ -117,6 +113,12 @@ def test_signal_leaves_a_checkpoint_and_a_command_to_paste(tmp_path, run_script,
     assert process.returncode == 143 and time.time() - start_time < 10, errors
     pasted = shlex.split(output.split("to go on: ")[1].splitlines()[0])
     assert pasted[0] == "python"
+    checkpoint = the_run(folder) / "checkpoint.pt"
+    before = checkpoint.stat().st_mtime
+    process = start(folder, [python, *pasted[1:], "--checkpoint-frequency", "200"])
+    wait_for(lambda: checkpoint.stat().st_mtime > before, process)
+    process.kill()
+    process.communicate()
     process = start(folder, [python, *pasted[1:]])
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
@@ -143,25 +145,6 @@ def test_a_signal_in_an_evaluation_is_heeded_and_a_second_ends_at_once(tmp_path)
         time.sleep(0.5)
     output, errors = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT and "Traceback" not in errors
-
-
-@pytest.mark.slow
-def test_twenty_kills_at_random_moments(tmp_path):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-    flags = f"{HARD} --total-timesteps 12000 --checkpoint-frequency 300 --eval-frequency 1500"
-    assert run_process(CONTINUOUS, flags, tmp_path / "one")[0] == 0
-    rng, resume = random.Random(0), flags
-    for _ in range(20):
-        process = start(tmp_path / "two", command(CONTINUOUS, resume))
-        if resume == flags:
-            wait_for(lambda: list(tmp_path.glob("two/runs/*/checkpoint.pt")), process)
-            resume = f"--resume {the_run(tmp_path / 'two')}"
-        time.sleep(rng.uniform(0, 6))
-        process.kill()
-        process.communicate()
-    assert run_process(CONTINUOUS, resume, tmp_path / "two")[0] == 0
-    check_equal(the_run(tmp_path / "one"), the_run(tmp_path / "two"))
 
 
 @pytest.mark.parametrize("module, function", [(torch, "save"), (os, "fsync")])
@@ -195,24 +178,20 @@ class Payload:
         return os.mkdir, ("executed",)
 
 
-def damage(path, how):
-    data = path.read_bytes()
-    if how == "truncated":
-        path.write_bytes(data[: len(data) // 2])
-    elif how == "a payload":
-        torch.save({"script": "qmle_continuous", "words": Payload()}, path)
-    elif how == "another script":
-        torch.save(torch.load(path, weights_only=True) | {"script": "dqn_discretized"}, path)
-    elif how == "missing":
-        path.unlink()
+DAMAGES = {
+    "truncated": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "a payload": lambda path: torch.save({"script": "qmle_continuous", "words": Payload()}, path),
+    "another script": lambda path: torch.save(torch.load(path) | {"script": "x"}, path),
+    "missing": os.remove,
+}
 
 
-@pytest.mark.parametrize("how", ["truncated", "a payload", "another script", "missing"])
+@pytest.mark.parametrize("how", DAMAGES)
 @pytest.mark.parametrize("flag, name", [("resume", "checkpoint"), ("evaluate-only", "model")])
 def test_bad_files_are_refused_in_one_line(flag, name, how, finished, tmp_path, run_script):
     run_dir = tmp_path / "run"
     shutil.copytree(finished, run_dir)
-    damage(run_dir / f"{name}.pt", how)
+    DAMAGES[how](run_dir / f"{name}.pt")
     message = refused(run_script, "qmle_continuous", f"--{flag} {run_dir}")
     assert message.startswith(f"error: {run_dir}/{name}.pt is not a {name}.pt")
 

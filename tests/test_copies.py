@@ -12,11 +12,11 @@ import many_seeds
 # What differs from qmle_continuous.py, by script; anything else that both have is the same.
 ALLOWED = {
     # actions are choices, not points of [-1, 1]^A; no delta predictor; small spaces are enumerated
-    "qmle_discrete": "Algorithm check_args PlainEnv make_env QNetwork sample_uniform "
+    "qmle_discrete": "Algorithm Args check_args PlainEnv make_env QNetwork sample_uniform "
     "sample_actions argmax_predictor_loss training_loss evaluate",
     # choices too, all of them an output each: exact max, no search, no predictor
-    "dqn_discretized": "Algorithm Machine check_args PlainEnv make_env QNetwork sample_uniform "
-    "greedy_action training_loss train_step evaluate",
+    "dqn_discretized": "Algorithm Machine Args check_args PlainEnv make_env QNetwork "
+    "sample_uniform greedy_action training_loss train_step evaluate",
     # flags of seeds and workers; stacked parameters; inputs in pinned memory; no video
     "qmle_continuous_multiseed": "Algorithm Evaluation Run Machine make_env train_step evaluate "
     "check_finite",
@@ -38,7 +38,7 @@ def test_pieces_meant_to_be_the_same_are_the_same_text(script):
 def test_other_copies_are_the_same_text():
     one, two = pieces("qmle_discrete"), pieces("dqn_discretized")
     different = {name for name in one.keys() & two.keys() if one[name] != two[name]}
-    own = "Algorithm Machine check_args QNetwork greedy_action training_loss train_step"
+    own = "Algorithm Machine Args check_args QNetwork greedy_action training_loss train_step"
     assert different <= set(own.split())
     bandits = [pieces(f"{name}_bandit") for name in ("pg", "dpg", "qmle")]
     climbing = [pieces(f"{name}_climbing") for name in ("qmle", "vdn")]

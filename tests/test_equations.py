@@ -3,6 +3,7 @@
 import itertools
 import math
 import types
+from unittest import mock
 
 import conftest
 import numpy as np
@@ -188,19 +189,11 @@ def test_update_computes_the_equations(stored_action, monkeypatch):
     indices, rows, weights = memory.sample(32)
     monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, rows, weights))
     obs, next_obs, actions, stored, rewards, terminated = rows.clone().split(memory.sizes, dim=1)
-    search_set, seen, before = script.sample_uniform((32, 20, 3)), {}, memory.a_max.clone()
+    search_set, before = script.sample_uniform((32, 20, 3)), memory.a_max.clone()
     assert weights.std() > 0.02
-
-    def sample_actions(proposer, features, num_samples, *_):
-        seen.update(proposer=proposer, features=features, num_samples=num_samples)
-        return search_set
-
-    def predictor_loss(*inputs):
-        seen.update(inputs=inputs)
-        return original(*inputs)
-
-    original = script.argmax_predictor_loss
-    monkeypatch.setattr(script, "sample_actions", sample_actions)
+    sampling = mock.Mock(return_value=search_set)
+    predictor_loss = mock.Mock(wraps=script.argmax_predictor_loss)
+    monkeypatch.setattr(script, "sample_actions", sampling)
     monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss)
     targets, a_max = [], []
     with torch.no_grad():
@@ -223,10 +216,11 @@ def test_update_computes_the_equations(stored_action, monkeypatch):
     expected = (weights * td_errors**2).mean().item()
     assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
     with torch.no_grad():  # the *target* predictors propose, at s'
-        assert seen["proposer"] is target and seen["num_samples"] == 20
-        assert seen["features"].equal(target.obs_stream(next_obs))
-    assert seen["inputs"][0].allclose(predictions, atol=1e-6)  # the predictors learn at s'
-    assert seen["inputs"][2].equal(a_max)
+        proposer, features, num_samples, _ = sampling.call_args.args
+        assert proposer is target and features.equal(target.obs_stream(next_obs))
+    mode, _, learnt = predictor_loss.call_args.args
+    assert mode.allclose(predictions, atol=1e-6)  # the predictors learn at s'
+    assert learnt.equal(a_max) and num_samples == 20
     for row in indices:  # written back; of a row drawn twice some draw counts
         same = [j for j in range(32) if indices[j] == row]
         assert any(memory.a_max[row].equal(a_max[j]) for j in same)

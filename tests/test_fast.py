@@ -5,20 +5,14 @@ import importlib
 import numpy as np
 import pytest
 import torch
-from conftest import LEARNING, ROOT, make_update, rows, run_process
+from conftest import DEVICES, LEARNING, ROOT, make_update, rows, run_process
 
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
 OBS_SIZE, NUM_CHOICES = 5, (3, 3, 3)
-LAST = {
-    "qmle_continuous": (3, 3),
-    "qmle_discrete": (NUM_CHOICES, True),
-    "dqn_discretized": (NUM_CHOICES,),
-}
+LAST = dict(zip(LEARNING, [(3, 3), (NUM_CHOICES, True), (NUM_CHOICES,)], strict=True))
 
 
-def updates_and_actions(name, device, fast, num_updates=8, **flags):
-    """Metrics, greedy actions and the final state of some updates from the same start."""
+def updates_and_actions(name, device, monkeypatch=None, num_updates=8, **flags):
+    """Metrics, greedy actions and the final state of updates from the same start, fast or not."""
     script = importlib.import_module(name)
     if name.startswith("qmle"):  # so few that the delta draws no noise: compilers may draw earlier
         flags["num_greedy_samples"] = 100
@@ -33,22 +27,18 @@ def updates_and_actions(name, device, fast, num_updates=8, **flags):
     def search(obs):
         return script.greedy_action(network, args, obs)
 
-    plain = script.greedy_action, script.training_loss
-    try:
-        if fast:
-            options = {"dynamic": False, "options": {"fallback_random": True}}
-            script.greedy_action = torch.compile(script.greedy_action, **options)
-            script.training_loss = torch.compile(script.training_loss, **options)
-            if device == "cuda":
-                torch.cuda.set_stream(torch.cuda.Stream())
-                update, search = script.CudaGraph(update), script.CudaGraph(search)
-        rng, metrics, actions = np.random.default_rng(1), [], []
-        for _ in range(num_updates):
-            metrics.append([value.item() for value in update().values()])
-            obs = rng.standard_normal(OBS_SIZE).astype(np.float32)
-            actions.append(search(torch.from_numpy(obs).to(device)).cpu().numpy())
-    finally:
-        script.greedy_action, script.training_loss = plain
+    if monkeypatch:
+        options = {"dynamic": False, "options": {"fallback_random": True}}
+        for slow in (script.greedy_action, script.training_loss):
+            monkeypatch.setattr(script, slow.__name__, torch.compile(slow, **options))
+        if device == "cuda":
+            torch.cuda.set_stream(torch.cuda.Stream())
+            update, search = script.CudaGraph(update), script.CudaGraph(search)
+    rng, metrics, actions = np.random.default_rng(1), [], []
+    for _ in range(num_updates):
+        metrics.append([value.item() for value in update().values()])
+        obs = rng.standard_normal(OBS_SIZE).astype(np.float32)
+        actions.append(search(torch.from_numpy(obs).to(device)).cpu().numpy())
     state = [*network.state_dict().values(), memory.rows, memory.priorities]
     return np.array(metrics), np.stack(actions), [value.cpu().numpy() for value in state]
 
@@ -57,9 +47,9 @@ def updates_and_actions(name, device, fast, num_updates=8, **flags):
 @pytest.mark.parametrize(
     "name", [LEARNING[0], *(pytest.param(name, marks=pytest.mark.slow) for name in LEARNING[1:])]
 )
-def test_compiled_computes_what_plain_computes(name, device):
-    plain = updates_and_actions(name, device, fast=False)
-    fast = updates_and_actions(name, device, fast=True)
+def test_compiled_computes_what_plain_computes(name, device, monkeypatch):
+    plain = updates_and_actions(name, device)
+    fast = updates_and_actions(name, device, monkeypatch)
     assert np.allclose(plain[0], fast[0], rtol=1e-4, atol=1e-5)
     assert np.allclose(plain[1], fast[1], atol=1e-6)  # the same actions chosen
     assert plain[0].std(0)[0] > 0.01  # and there was something to differ in

@@ -1,7 +1,6 @@
 """Learning: small tasks with a known optimum are solved."""
 
 import numpy as np
-import pytest
 import toy_envs
 
 QUICK = "--batch-size 64 --buffer-size 20000 --num-target-samples 32 --num-greedy-samples 64"
@@ -9,11 +8,10 @@ QUICK += " --learning-rate 0.001 --learning-starts 300 --train-frequency 4 --eva
 QUICK += " --target-network-frequency 50"
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_qmle_continuous_solves_reach(seed, run_script):
-    flags = f"{QUICK} --gamma 0.9 --env-id toy_envs:Reach-v0 --seed {seed}"
+def test_qmle_continuous_solves_reach(run_script):
+    flags = f"{QUICK} --gamma 0.9 --env-id toy_envs:Reach-v0"
     end = run_script("qmle_continuous", f"{flags} --total-timesteps 6000 --eval-frequency 6000")
-    seeds = [end["episode_seed"](seed + 1_000_000, episode) for episode in range(20)]
+    seeds = [end["episode_seed"](1_000_001, episode) for episode in range(20)]
     best = toy_envs.Reach.best_return(seeds)
     start = run_script("qmle_continuous", f"{flags} --total-timesteps 301 --eval-frequency 300")
     assert np.mean(end["returns"]) > 0.95 * best > 1.2 * np.mean(start["returns"])

@@ -3,38 +3,24 @@
 import re
 import signal
 
+import conftest
 import numpy as np
 import psutil
 import pytest
 import qmle_continuous as plain
 import qmle_continuous_multiseed as script
 import torch
-from conftest import (
-    ROOT,
-    command,
-    read_scalars,
-    refused,
-    rows,
-    run_process,
-    start,
-    tiny,
-    wait_for,
-)
+from conftest import ROOT, command, read_scalars, refused, rows, run_process, start, tiny
 
 NAME = "qmle_continuous_multiseed"
 S, OBS, A = 3, 5, 2
 SMALL = f"{tiny(NAME)} --num-seeds 3 --num-workers 2"
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
 
 
 def make(device="cpu", **flags):
     torch.set_float32_matmul_precision("highest")  # an earlier test may have left TF32 on
     args = script.Args(buffer_size=100, batch_size=16, num_target_samples=20, **flags)
-    networks = []
-    for seed in range(2 * S):
-        torch.manual_seed(seed)
-        networks.append(plain.QNetwork(OBS, A, 3).to(device))
+    networks = [plain.QNetwork(OBS, A, 3).to(device) for _ in range(2 * S)]
     online, _ = torch.func.stack_module_state(networks[:S])
     target, _ = torch.func.stack_module_state(networks[S:])
     target = {name: value.detach() for name, value in target.items()}
@@ -45,7 +31,6 @@ def make(device="cpu", **flags):
         actions, rewards = rng.uniform(-1, 1, (S, A)), rng.uniform(0, 7, S)
         memory.add(obs, actions, rewards, next_obs, np.full(S, i % 5 == 0))
     memory.store()
-    torch.manual_seed(9)
     indices = torch.arange(60, device=device).expand(S, -1)
     td_errors = torch.rand(S, 60, device=device) * 5
     memory.remember(indices, memory.a_max[:, :60].clone(), td_errors)
@@ -53,11 +38,10 @@ def make(device="cpu", **flags):
     return args, networks, online, target, optimizer, memory
 
 
-def templates():
-    return [script.QNetwork(OBS, A, 3).to("meta") for _ in range(2)]
+TEMPLATES = [script.QNetwork(OBS, A, 3).to("meta") for _ in range(2)]
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", conftest.DEVICES)
 def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
     args, networks, online, target, optimizer, memory = make(device)
     indices, drawn, weights = memory.sample(16)
@@ -78,8 +62,8 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
         monkeypatch.setattr(script, "sample_actions", lambda *_: search_set)
         return script.training_loss(q_network, target_network, args, batch, weights)
 
-    over = script.over_seeds(with_search_set, args, *templates())
-    losses = lambda parameters, batch, weights: over(parameters, batch, weights, search_sets)  # noqa: E731
+    over = script.over_seeds(with_search_set, args, *TEMPLATES)
+    losses = lambda *inputs: over(*inputs, search_sets)  # noqa: E731
     metrics = script.train_step(losses, online, target, optimizer, memory, args)
     rel = 1e-5 if device == "cpu" else 1e-3  # cuBLAS sums in another order for many matrices
     for k, (plain_metrics, own) in enumerate(expected):
@@ -93,14 +77,10 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
 
 
 def test_seeds_draw_search_sets_of_their_own():
-    ratios = {"uniform_ratio": 0.4, "delta_ratio": 0.3, "categorical_ratio": 0.3}
-    args, _, online, *_ = make(**ratios)
+    args, _, online, *_ = make(uniform_ratio=0.4, delta_ratio=0.3, categorical_ratio=0.3)
     same = {name: value[:1].detach().expand_as(value) for name, value in online.items()}
-    draw = script.over_seeds(
-        lambda q_network, args, features: script.sample_actions(q_network, features, 50, args),
-        args,
-        templates()[0],
-    )
+    sample = lambda q_network, args, features: script.sample_actions(q_network, features, 50, args)  # noqa: E731
+    draw = script.over_seeds(sample, args, TEMPLATES[0])
     samples = draw([same], torch.zeros(S, 4, 128))
     assert samples.shape == (S, 4, 50, A)
     assert samples[0, :, 20].equal(samples[1, :, 20])  # what the delta predicts comes first
@@ -109,9 +89,7 @@ def test_seeds_draw_search_sets_of_their_own():
         assert not samples[0, 0, part].equal(samples[0, 1, part])
 
 
-def test_each_environment_gets_its_own_action_and_each_memory_its_own_transition(
-    run_script, capsys
-):
+def test_actions_and_transitions_go_where_they_belong(run_script, capsys):
     flags = f"{SMALL} --seed 4 --env-id toy_envs:Echo-v0 --eval-frequency 200 --eval-episodes 2"
     end = run_script(NAME, f"{flags} --total-timesteps 250 --save-model --train-frequency 1")
     memory = end["memory"]
@@ -136,11 +114,11 @@ def test_each_environment_gets_its_own_action_and_each_memory_its_own_transition
     assert not actions[0].equal(actions[1])
     with pytest.raises(SystemExit):
         run_script("qmle_continuous", f"--evaluate-only {run_dir} --eval-episodes 2")
-    assert re.search(r"returns: \[\d+\S* +\d+\S*\] mean: ", capsys.readouterr().out)
+    assert re.search(r"returns: \[\d[^]]* \d[^]]*\] mean: \d", capsys.readouterr().out)
     assert len(read_scalars(end["run_dirs"][1])["losses/td_loss"]) == 2  # every 100th of 150
 
 
-def test_every_seed_and_each_of_its_episodes_start_as_in_the_plain_script(run_script):
+def test_every_seed_and_its_episodes_start_as_in_the_plain_script(run_script):
     flags = "--env-id toy_envs:Reach-v0 --total-timesteps 70"  # episodes of 20 steps, no update
     many = run_script(NAME, f"{SMALL} --seed 6 {flags}")
     many["memory"].store()
@@ -153,7 +131,7 @@ def test_every_seed_and_each_of_its_episodes_start_as_in_the_plain_script(run_sc
         assert many["memory"].obs[k, :70:20].equal(starts) and len(starts.unique(dim=0)) == 4
 
 
-def test_same_seeds_same_run_and_a_resumed_run_is_the_uninterrupted_one(run_script):
+def test_same_seeds_same_run_resumed_or_not(run_script):
     runs, flags = [], f"{SMALL} --env-id Pendulum-v1 --total-timesteps 450"
     for extra in (
         "--seed 3",
@@ -187,9 +165,8 @@ def test_refused_in_one_line(run_script):
 
 def test_an_environment_may_have_started_threads(tmp_path):
     flags = f"{SMALL} --env-id toy_envs:Neural-v0 --total-timesteps 130 --no-compile"
-    flags += " --eval-frequency 120 --eval-episodes 1"
     status, _, errors = run_process(ROOT / f"{NAME}.py", flags, tmp_path, OMP_NUM_THREADS="2")
-    assert status == 0, errors  # no fork of a process with threads, which hangs
+    assert status == 0, errors  # a process with threads would hang after a fork
 
 
 @pytest.mark.parametrize("how", ["worker", signal.SIGINT, signal.SIGKILL])
@@ -197,9 +174,9 @@ def test_no_process_is_left_behind(how, tmp_path):
     flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 100000 --no-compile"
     words = command(ROOT / f"{NAME}.py", f"{flags} --eval-frequency 50000")
     run = start(tmp_path, words)
-    wait_for(lambda: list(tmp_path.glob("runs/*__3__*/eval.csv")), run)
+    conftest.wait_for(lambda: list(tmp_path.glob("runs/*__3__*/eval.csv")), run)
     workers = psutil.Process(run.pid).children()
-    assert len(workers) == 4  # two that train and two that evaluate
+    assert len(workers) >= 4  # some that train and two that evaluate
     if how == "worker":
         min(workers, key=lambda worker: worker.pid).kill()
     else:
@@ -207,7 +184,7 @@ def test_no_process_is_left_behind(how, tmp_path):
     output, errors = run.communicate(timeout=60)
     assert run.returncode != 0
     if how == "worker":
-        assert "error: the worker of seed 1, 3 ended" in errors and "Traceback" not in errors
+        assert "error: the worker of seed 1" in errors and "Traceback" not in errors
     elif how == signal.SIGINT:
         assert run.returncode == 130 and "--resume" in output
     assert not psutil.wait_procs(workers, timeout=30)[1]

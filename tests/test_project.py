@@ -10,6 +10,7 @@ from conftest import LEARNING, ROOT
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 LINES = {"qmle_continuous.py": 620, "qmle_discrete.py": 640, "dqn_discretized.py": 560}
+LINES |= {"ddpg_continuous.py": 560, "qtopt_continuous.py": 560, "aql_continuous.py": 600}
 LINES |= {"qmle_continuous_multiseed.py": 760, "qmle_climbing.py": 290, "vdn_climbing.py": 290}
 
 

@@ -28,24 +28,18 @@ NUMBERS = [  # flag, a value below or above its range, the nearest that is allow
     ("exploration-epsilon", 1.5, 1),
     ("num-bins", 1, 2),
 ]
+DIALS = "--num-greedy-samples 10000000000 --env-id toy_envs:Combination-v0"
+DOG = ["1.351e+18 joint actions", "GiB", "qmle_discrete.py"]
 OTHERS = [
-    (
-        "qmle_discrete",
-        "--num-greedy-samples 10000000000 --env-id toy_envs:Combination-v0",
-        ["one-hot"],
-    ),
+    ("qmle_discrete", DIALS, ["one-hot"]),
     ("qmle_discrete", "--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0"]),
-    (
-        "dqn_discretized",
-        "--env-id dm_control/dog-walk-v0",
-        ["1.351e+18 joint actions", "GiB", "qmle_discrete.py"],
-    ),
+    ("dqn_discretized", "--env-id dm_control/dog-walk-v0", DOG),
 ]
 
 
 def cases():
     for flag, value, nearest in NUMBERS:
-        parts = [f"--{flag} is {float(value) if value == 'nan' else value}", f"{nearest:g}"]
+        parts = [f"--{flag} is {value}", f"{nearest:g}"]
         yield "qmle_continuous", f"--{flag} {value}", parts
     for flags, parts in REFUSALS:
         yield "qmle_continuous", flags, parts
@@ -102,9 +96,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("env_id, name, step", BROKEN)
-def test_a_number_that_is_not_finite_stops_the_run_and_keeps_the_logs(
-    env_id, name, step, run_script, tmp_path
-):
+def test_a_number_that_is_not_finite_stops_the_run(env_id, name, step, run_script, tmp_path):
     flags = f"--env-id toy_envs:{env_id}-v0 --total-timesteps 200 {tiny('qmle_continuous')}"
     with pytest.raises(SystemExit) as stop:
         run_script("qmle_continuous", f"{flags} --train-frequency 1 --learning-starts 20")

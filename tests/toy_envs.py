@@ -7,11 +7,10 @@ from dm_control.rl.control import PhysicsError
 
 
 class Reach(gym.Env):
-    """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the action's bounds are uneven.
+    """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the best way is straight.
 
-    An action at its middle keeps the point where it is, at a bound it moves it by 0.25 in that
-    dimension. The reward is 1 minus the mean distance over the dimensions afterwards, so the best
-    policy is known: straight to the goal.
+    Its action's bounds are uneven: at the middle it rests, at a bound it moves by 0.25 in that
+    dimension. The reward is 1 minus the mean distance over the dimensions afterwards.
     """
 
     low, high = np.array([-0.5, 1.0]), np.array([2.0, 1.5])
@@ -63,10 +62,7 @@ class Broken(Reach):
 
 
 class Diverging(Reach):
-    """Reach, whose simulation diverges at step 7 of every second episode.
-
-    Its rewards and endings are arrays of one number.
-    """
+    """Diverges at step 7 of every second episode; rewards and endings are arrays of one number."""
 
     episode = -1
 
@@ -83,11 +79,9 @@ class Diverging(Reach):
 
 
 class Neural(Reach):
-    """Reach, whose making starts the threads of PyTorch."""
-
     def __init__(self):
         super().__init__()
-        torch.nn.Linear(64, 64)(torch.randn(8192, 64))
+        torch.nn.Linear(64, 64)(torch.randn(8192, 64))  # starts the threads of PyTorch
 
 
 class TwoEndings(gym.Env):
@@ -114,8 +108,7 @@ class TwoEndings(gym.Env):
 class Echo(gym.Env):
     """Observes the last three digits of the seed of its first reset, and the last action.
 
-    The reward is that action plus ten times that number. Episodes terminate after 5 to 9 steps, by
-    that number.
+    They make the reward, and the length of its episodes, 5 to 9 steps.
     """
 
     action_space = gym.spaces.Box(-1, 1, (2,))
@@ -136,8 +129,7 @@ class Echo(gym.Env):
 class Combination(gym.Env):
     """Eleven dials of four positions (4^11 joint actions), to be set as the observed symbol asks.
 
-    With x the positions scaled to [0, 1] and d = x - goal(symbol), the reward is
-    1 - mean(d^2) - mean |d_i d_{i+1}|: no sum over dials. The best action is the goal and earns 1.
+    The reward is no sum over dials; the best action is the goal of that symbol and earns 1.
     """
 
     action_space = gym.spaces.MultiDiscrete([4] * 11)
@@ -183,21 +175,17 @@ class Spaces(gym.Env):
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
-for name, entry_point, max_episode_steps, kwargs in (
-    ("TwoEndings", TwoEndings, 10, {}),
-    ("Combination", Combination, 10, {}),
-    ("Echo", Echo, 20, {}),
-    ("Recorder", Recorder, 20, {}),
-    ("Reach", Reach, 20, {}),
-    ("Endless", Reach, None, {}),
-    ("Diverging", Diverging, 20, {}),
-    ("Neural", Neural, 20, {}),
-    ("NanReward", Broken, 20, {"reward": np.nan}),
-    ("HugeReward", Broken, 20, {"reward": 1e30}),
-    ("OverflowReward", Broken, 20, {"reward": 1e39}),  # inf as float32
-    ("NanObservation", Broken, 20, {"observation": np.nan}),
+for env in (TwoEndings, Combination, Echo, Recorder, Reach, Diverging, Neural):
+    num_steps = 10 if env in (TwoEndings, Combination) else 20
+    gym.register(f"{env.__name__}-v0", env, max_episode_steps=num_steps)
+gym.register("Endless-v0", Reach)
+for name, kwargs in (
+    ("NanReward", {"reward": np.nan}),
+    ("HugeReward", {"reward": 1e30}),
+    ("OverflowReward", {"reward": 1e39}),  # inf as float32
+    ("NanObservation", {"observation": np.nan}),
 ):
-    gym.register(f"{name}-v0", entry_point, max_episode_steps=max_episode_steps, kwargs=kwargs)
+    gym.register(f"{name}-v0", Broken, max_episode_steps=20, kwargs=kwargs)
 box = gym.spaces.Box
 vector, action = box(-1, 1, (3,)), box(-1, 1, (2,))
 low, high = np.array([[-1.0, 0.0], [-0.8, 5.0]]), np.array([[1.1, 4.0], [0.8, 6.0]])

@@ -1,0 +1,263 @@
+"""DDPG, QT-Opt and AQL: equations by hand, what an update moves, and that they learn."""
+
+import itertools
+import math
+import subprocess
+import sys
+
+import aql_continuous as aql
+import conftest
+import ddpg_continuous as ddpg
+import numpy as np
+import pytest
+import qtopt_continuous as qtopt
+import torch
+import torch.nn as nn
+import toy_envs
+
+M = torch.tensor([[3.0, 2.0], [2.0, 2.0]])  # of a Q that is no sum over dimensions
+KINDS = ["ddpg", "qtopt", "continuous", "discrete"]  # the last two are AQL's
+SMALL_SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
+FLAGS = {
+    "ddpg": ("ddpg_continuous", ""),
+    "qtopt": ("qtopt_continuous", "--cem-samples 16 --cem-elites 4"),
+    "continuous": ("aql_continuous", SMALL_SETS),
+    "discrete": ("aql_continuous", f"{SMALL_SETS} --proposal discrete"),
+}
+
+
+class Quadratic(nn.Module):
+    """Q(s, a) = -w (a - s)^T M (a - s) for features s (B, 2); the best action is s."""
+
+    def __init__(self):
+        super().__init__()
+        self.w, self.action_size, self.seen = nn.Parameter(torch.tensor(0.5)), 2, []
+
+    def forward(self, features, actions):
+        self.seen.append(actions)
+        d = actions - features.unsqueeze(1)
+        return -self.w * (d @ M * d).sum(-1)
+
+    q_values = forward
+
+
+def make_update(kind, **flags):
+    """The script, its flags and what train_step takes: networks, optimizer and a filled memory."""
+    sizes = {"buffer_size": 64, "batch_size": 32} | flags
+    if kind in ("ddpg", "qtopt"):
+        script, last = {"ddpg": ddpg, "qtopt": qtopt}[kind], (3,)
+    else:
+        script, last = aql, (3, 3 if kind == "discrete" else None, 0.1)
+        sizes |= {"proposal": kind, "num_uniform_samples": 12, "num_proposal_samples": 8}
+    args = script.Args(**sizes)
+    return script, args, *conftest.make_update(script, args, last)
+
+
+def test_deterministic_policy_gradient_by_hand():
+    q_network, actor = Quadratic(), nn.Linear(2, 2)
+    features = torch.randn(7, 2, requires_grad=True)
+    mu = actor(features.detach())
+    ddpg.policy_loss(q_network, features, mu).backward()
+    dq_da = -2 * 0.5 * (mu - features).detach() @ M  # (B, 2)
+    assert actor.weight.grad.allclose(-dq_da.T @ features.detach() / 7, atol=1e-6)
+    assert actor.bias.grad.allclose(-dq_da.mean(0), atol=1e-6)
+    assert q_network.w.grad is None and features.grad is None
+
+
+def test_elites_are_the_six_best():
+    first = torch.tensor([5.0, 0.1, 0.2, 9.0, 0.3, 0.4, 0.5, 0.6])
+    values = torch.tensor([[-1.0, 1, 2, -2, 3, 4, 5, 6], [1.0, 8, 7, 6, 5, 4, 3, 2]])
+    actions = torch.stack([first, 2 * first], dim=1).expand(2, 8, 2)  # (B, N, A)
+    elites, mean, std = qtopt.fit_elites(actions, values, 6)
+    assert elites[0, :, 0].tolist() == pytest.approx([0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+    assert mean[0, 0].tolist() == pytest.approx([0.35, 0.7])
+    # of 0.1 to 0.6 the squared distances from 0.35 sum to 0.175, which 6 - 1 divide
+    assert std[0, 0].tolist() == pytest.approx([0.035**0.5, 2 * 0.035**0.5])
+    assert mean[1, 0, 0].item() == pytest.approx((0.1 + 0.2 + 9 + 0.3 + 0.4 + 0.5) / 6)
+
+
+@torch.no_grad()
+def test_cem_refits_and_finds_the_maximum(monkeypatch):
+    q_network, states = Quadratic(), torch.rand(300, 2) * 2 - 1  # states take several chunks
+    args = qtopt.Args(cem_iterations=8, cem_samples=256, cem_elites=24)
+    assert (qtopt.cem_argmax(q_network, states, args) - states).abs().max() < 0.05
+    noise, states = torch.randn(2, 4, 64, 2), states[:4]
+    q_network.seen, draws = [], iter(noise)
+    monkeypatch.setattr(torch, "randn", lambda size, device: next(draws))
+    action = qtopt.cem_argmax(q_network, states, qtopt.Args())
+    first, second = q_network.seen
+    for state in range(4):
+        best = q_network(states, first)[state].argsort()[-6:]
+        mean, std = (f(first[state, best], dim=0) for f in (torch.mean, torch.std))
+        assert second[state].allclose((mean + std * noise[1, state]).clamp(-1, 1), atol=1e-6)
+        best = q_network(states, second)[state].argmax()
+        assert action[state].equal(second[state, best])
+
+
+def proposal_by_hand(kind, biases):
+    """A proposal of two dimensions whose outputs are biases, until a test changes a weight."""
+    proposal = aql.Proposal(2, 3 if kind == "discrete" else None, 0.1)
+    for parameter in proposal.parameters():
+        nn.init.zeros_(parameter)
+    for layer, bias in zip(proposal.outputs, biases, strict=True):
+        layer.bias.data.copy_(torch.tensor(bias))
+    return proposal
+
+
+def test_gaussian_proposal_by_hand():
+    """Means 0.6 and -0.8, standard deviations 0.1 + 0.9 / 2 and 0.1 + 0.9 / 10."""
+    biases = [[math.atanh(0.6), 0.0], [math.atanh(-0.8), -math.log(9)]]
+    proposal = proposal_by_hand("continuous", biases)
+    action = torch.tensor([[[0.05, -0.8]]])  # one standard deviation below and at the mean
+    _, log_prob, entropy = proposal(torch.zeros(1, 128), actions=action)
+    expected = -0.5 - math.log(0.55) - math.log(0.19) - math.log(2 * math.pi)
+    assert log_prob.item() == pytest.approx(expected, rel=1e-5)
+    expected = math.log(0.55) + math.log(0.19) + math.log(2 * math.pi * math.e)
+    assert entropy.item() == pytest.approx(expected, rel=1e-5)
+    samples, *_ = proposal(torch.zeros(2, 128), 20_000)
+    below = (samples < torch.tensor([0.05, -0.99])).float().mean((0, 1))  # one s.d. below
+    assert (below - 0.1587).abs().max() < 0.01 and samples.abs().max() == 1  # clipped
+
+
+def test_discrete_proposal_by_hand():
+    """P(a_1) = (1, 1, 2) / 4; a_2 is uniform, but P(a_2) = (1, 1, 3) / 5 after a_1 = 1."""
+    proposal = proposal_by_hand("discrete", [[0.0, 0.0, math.log(2)], [0.0, 0.0, 0.0]])
+    proposal.earlier.weight.data[7, 0] = 1  # hidden unit 7 is relu(a_1)
+    proposal.outputs[1].weight.data[2, 7] = math.log(3)
+    cases = [((1.0, 1.0), 2 / 4 * 3 / 5), ((1.0, 0.0), 2 / 4 / 5), ((0.0, 1.0), 1 / 4 / 3)]
+    actions = torch.tensor([[action for action, _ in cases]])  # (1, 3, 2)
+    _, log_prob, entropy = proposal(torch.zeros(1, 128), actions=actions)
+    assert log_prob.exp().tolist()[0] == pytest.approx([chance for _, chance in cases])
+    first = 2 * math.log(4) / 4 + math.log(2) / 2
+    second = 2 * math.log(5) / 5 + 3 / 5 * math.log(5 / 3)  # after a_1 = 1
+    expected = [first + second, first + second, first + math.log(3)]
+    assert entropy.tolist()[0] == pytest.approx(expected, rel=1e-5)
+    samples, *_ = proposal(torch.zeros(2, 128), 20_000)
+    for action in itertools.product((-1.0, 0.0, 1.0), repeat=2):
+        share = (samples == torch.tensor(action)).all(-1).float().mean().item()
+        conditional = (0.2, 0.2, 0.6)[int(action[1]) + 1] if action[0] == 1 else 1 / 3
+        assert share == pytest.approx((0.5 if action[0] == 1 else 0.25) * conditional, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["continuous", "discrete"])
+def test_search_set_of_aql_has_uniform_samples_first_and_is_on_the_grid_if_discrete(kind):
+    script, args, network, *_ = make_update(kind)
+    samples = script.sample_actions(network, network.obs_stream(torch.randn(50, 5)), args)
+    assert samples.shape == (50, 20, 3) and samples.abs().max() <= 1
+    assert bool((samples == samples.round()).all()) == (kind == "discrete")
+    assert abs(samples[:, :12].mean()) < 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_update_computes_the_equations(kind, monkeypatch):
+    script, args, network, target, optimizer, memory = make_update(kind)
+    indices, drawn, weights = memory.sample(32)
+    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, drawn, weights))
+    obs, next_obs, actions, _, rewards, terminated = drawn.clone().split(memory.sizes, dim=1)
+    search_set = torch.rand(32, 20, 3) * 2 - 1
+    search_set = search_set.round() if kind == "discrete" else search_set
+    monkeypatch.setattr(script, "sample_actions", lambda *_: search_set, raising=False)
+    monkeypatch.setattr(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
+    before, targets = memory.a_max.clone(), []
+    with torch.no_grad():
+        for i in range(32):  # one transition at a time
+            features = target.obs_stream(next_obs[i : i + 1])
+            if kind == "ddpg":
+                best = target.actor(features)
+            elif kind == "qtopt":
+                best = search_set[i, :1]
+            else:  # the *online* network chooses, the target network values
+                own = network.obs_stream(next_obs[i : i + 1])
+                best = search_set[i, network.q_values(own, search_set[i : i + 1])[0].argmax()]
+            value = target.q_values(features, best.view(1, 1, 3)).item()
+            targets.append(rewards[i, 0] + 0.99 * (1 - terminated[i, 0]) * value)
+        q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
+    td_errors = torch.stack(targets) - q
+    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
+    metrics = script.train_step(network, target, optimizer, memory, args)
+    expected = (weights * td_errors**2).mean().item()
+    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
+    assert all(not v.equal(states[0][k]) for k, v in network.state_dict().items())
+    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
+    assert memory.a_max.equal(before)  # nothing is written back
+    priorities = (td_errors.abs() + 1e-6) ** 0.6
+    for row in indices:  # of a row drawn twice some draw counts
+        same = priorities[indices == row]
+        assert (memory.priorities[row] / same - 1).abs().min() < 1e-3
+
+
+@pytest.mark.parametrize("kind, own", [("ddpg", "actor"), ("continuous", "proposal")])
+def test_gradients_stay_apart(kind, own):
+    """The loss of what proposes reaches only that, the TD loss only the rest."""
+    script, args, network, target, _, memory = make_update(kind)
+    batch, gradients = memory.rows[:32].split(memory.sizes, dim=1), []
+    for weights in (torch.zeros(32), torch.ones(32)):
+        torch.manual_seed(0)  # the same search sets
+        network.zero_grad()
+        script.training_loss(network, target, args, batch, weights)[0].backward()
+        gradients.append({k: p.grad.clone() for k, p in network.named_parameters()})
+    for name, gradient in gradients[0].items():
+        assert bool(gradient.abs().sum()) == name.startswith(own), name
+        assert gradients[1][name].equal(gradient) == name.startswith(own), name
+    assert all(parameter.grad is None for parameter in target.parameters())
+
+
+def test_exploration_noise_only_in_training(run_script, monkeypatch):
+    flags = "--env-id toy_envs:Recorder-v0 --exploration-epsilon 0 --exploration-noise-std 0.3"
+    monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: 0 * x + 0.5)  # mu(s) is 0.5
+    toy_envs.Recorder.actions.clear()
+    flags += " --total-timesteps 1001 --learning-starts 1001 --buffer-size 99"
+    run_script("ddpg_continuous", f"{flags} --eval-frequency 1000 --eval-episodes 1")
+    actions = np.array(toy_envs.Recorder.actions)
+    training, evaluation = np.vstack([actions[:1000], actions[1020:]]), actions[1000:1020]
+    assert (evaluation == 0.5).all() and abs(training).max() <= 1 and (training == 1).any()
+    # quartiles, which clipping leaves
+    quartiles = np.percentile(training - 0.5, [25, 50, 75])
+    assert quartiles == pytest.approx([-0.202, 0, 0.202], abs=0.03)
+
+
+def test_more_elites_than_samples_are_refused(run_script):
+    flags = "--env-id Pendulum-v1 --cem-samples 5"
+    line = conftest.refused(run_script, "qtopt_continuous", flags)
+    assert line == "error: --cem-elites 6 exceeds --cem-samples 5"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_updates_logs_and_goes_on(kind, run_script):
+    script, own = FLAGS[kind]
+    flags = f"--batch-size 16 --learning-starts 100 --buffer-size 500 --env-id Pendulum-v1 {own}"
+    end = run_script(script, f"{flags} --total-timesteps 300 --checkpoint-frequency 200")
+    end["writer"].flush()
+    scalars = conftest.read_scalars(end["run_dir"])
+    assert len(scalars["losses/td_loss"]) == len(scalars["losses/q_values"]) == 2  # at 100, 200
+    again = run_script(script, f"--resume {end['run_dir']} --total-timesteps 320")
+    assert again["global_step"] == 320
+    if kind == "discrete":
+        bins = (end["memory"].actions[:300] + 1) * 2  # of K = 5
+        assert (bins - bins.round()).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    "kind", ["ddpg", *(pytest.param(k, marks=[pytest.mark.slow]) for k in KINDS[1:])]
+)
+def test_reach_is_solved(kind, run_script):
+    script, own = FLAGS[kind]
+    flags = "--batch-size 64 --buffer-size 20000 --learning-rate 0.001 --learning-starts 300"
+    flags += f" --train-frequency 4 --target-network-frequency 50 --gamma 0.9 {own}"
+    flags += " --env-id toy_envs:Reach-v0 --eval-episodes 20"
+    end = run_script(script, f"{flags} --total-timesteps 6000 --eval-frequency 6000")
+    best = toy_envs.Reach.best_return([end["episode_seed"](1_000_001, k) for k in range(20)])
+    first = run_script(script, f"{flags} --total-timesteps 301 --eval-frequency 300")
+    assert np.mean(end["returns"]) > 0.9 * best > 1.2 * np.mean(first["returns"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_seeds_of_it_run(kind, tmp_path):
+    script, own = FLAGS[kind]
+    generator = [sys.executable, conftest.ROOT / "benchmark" / "many_seeds.py", script, tmp_path]
+    subprocess.run(generator, check=True)
+    flags = f"--env-id Pendulum-v1 --num-seeds 3 --total-timesteps 250 --no-compile {own}"
+    flags += " --learning-starts 100 --batch-size 16 --buffer-size 500 --save-model"
+    path = tmp_path / f"{script}_multiseed.py"
+    code, output, errors = conftest.run_process(path, flags, tmp_path)
+    assert code == 0 and len(list(tmp_path.glob("runs/*/model.pt"))) == 3, output + errors
