@@ -424,6 +424,7 @@ if __name__ == "__main__":
             training_loss(q_network, target_network, args, batch, weights)[0].backward()
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             compiled = False
+            torch.set_float32_matmul_precision("highest")
             torch.compiler.set_stance("force_eager")
             cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
@@ -473,7 +474,6 @@ if __name__ == "__main__":
     if not path:
         logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
         logs[1].write("global_step,episode,episodic_return,wall_time\n")
-
     # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
     modules = {"q_network": q_network, "target_network": target_network}
     modules |= {"optimizer": optimizer, "memory": memory}

@@ -492,7 +492,7 @@ class Envs:
 
 
 def evaluate(greedy, envs, args, stop):
-    """Returns (S, episodes) of greedy episodes, from the same states each time; None if stopped."""
+    """Returns (S, episodes) of greedy ones, from the same states each time, fewer if stopped."""
     returns, rows = [[] for _ in envs.seeds], envs.rows
     rows["plays"] = False
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
@@ -507,9 +507,7 @@ def evaluate(greedy, envs, args, stop):
                 returns[k].append(rows["return"][k])
             if (rows["length"] == envs.limit).any():
                 tqdm.write(f"episodes are cut off after {envs.limit} steps", file=sys.stderr)
-            if stop:
-                return None
-            if min(map(len, returns)) >= args.eval_episodes:  # the quicker seeds have played more
+            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
                 return [own[: args.eval_episodes] for own in returns]
 
 
@@ -562,8 +560,7 @@ if __name__ == "__main__":
             actions = rows[k, indices, 2 * sizes[0] : 2 * sizes[0] + sizes[1]]
             starts[k] = seeds[k], saved["episodes"][k], actions, saved["obs"][k].numpy()
     # The seeds are played in two halves: while one steps, host and GPU work for the other.
-    size = -(-len(seeds) // 2)
-    halves = [slice(i, i + size) for i in range(0, len(seeds), size)]
+    halves = [slice(len(seeds) // 2), slice(len(seeds) // 2, None)][-len(seeds) :]  # 1 of 1 seed
     envs = [Envs(args, sizes, starts[half]) for half in halves]
     if args.eval_frequency:
         limit = None if limit else args.eval_max_steps
@@ -625,6 +622,7 @@ if __name__ == "__main__":
             training_losses([online, target], batch, weights)[0].sum().backward()
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             compiled = args.bfloat16 = False
+            torch.set_float32_matmul_precision("highest")
             torch.compiler.set_stance("force_eager")
             cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)

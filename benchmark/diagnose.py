@@ -3,9 +3,9 @@
     python benchmark/diagnose.py figure_3 runs/launch/figure_3/walker-*/*/runs/*
     python benchmark/diagnose.py figure_3_why --until 250000 runs/launch/figure_3/fish-*/*/runs/*
 
-Of each run: from the event file, the mean of each metric over the last tenth; from model.pt
-(--save-model), what greedy episodes show. With --until, of a run as it was at that step, without
-its model. Adds to diagnosis.csv and diagnosis.json of the figure's results.
+Adds to diagnosis.csv and .json of the figure's results, of each run: from the event file, the mean
+of each metric over the last tenth (before --until); without that, what greedy episodes of model.pt
+(--save-model) show.
 """
 
 import csv
@@ -26,10 +26,7 @@ NUM_TO_COME = 500
 
 
 def of_events(run_dir, until=None):
-    """The last step, and the mean of each logged metric over the last tenth before it.
-
-    Raises ValueError for a run that ended before the step until.
-    """
+    """The last step, and the mean of each logged metric over the last tenth before it."""
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
     names = events.Tags()["scalars"]
     metrics = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in names}
@@ -76,15 +73,6 @@ def play(q_network, args, num_episodes, epsilon=0.0):
     return *map(np.array, zip(*steps, strict=True)), terminated
 
 
-def load_model(path, seed):
-    """The trained networks, and their run's flags with another seed."""
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    args = script.parse_args([*saved["words"], "--seed", str(seed)])
-    q_network = script.QNetwork(*saved["sizes"][:3])
-    q_network.load_state_dict(saved["q_network"])
-    return q_network, args
-
-
 @torch.no_grad()
 def of_model(path, seed=1, num_episodes=10):
     """What a trained agent does and believes in greedy episodes: measure -> value.
@@ -94,7 +82,10 @@ def of_model(path, seed=1, num_episodes=10):
     exploring/gain: by how much actions that are random as often as in training raise the return
     from the same initial states, and its standard error.
     """
-    q_network, args = load_model(path, seed)
+    saved = torch.load(path, map_location="cpu", weights_only=True)
+    args = script.parse_args([*saved["words"], "--seed", str(seed)])
+    q_network = script.QNetwork(*saved["sizes"][:3])
+    q_network.load_state_dict(saved["q_network"])
     torch.manual_seed(seed)
     obs, actions, rewards, terminated = play(q_network, args, num_episodes)
     shaken = np.nansum(play(q_network, args, num_episodes, args.exploration_epsilon)[2], 0)
@@ -116,9 +107,7 @@ def of_model(path, seed=1, num_episodes=10):
     }
 
 
-def main(figure, run_dirs, until=None, num_episodes=10):
-    if num_episodes < 2:
-        raise ValueError(f"--episodes is {num_episodes}, expected at least 2")
+def main(figure, run_dirs, until=None):
     path = data.RESULTS / figure / "diagnosis.csv"
     rows, entries = {}, {}
     if path.exists():
@@ -131,7 +120,7 @@ def main(figure, run_dirs, until=None, num_episodes=10):
         variant = run_dir.resolve().parents[2].name.split("__")[1]  # of task, variant, first seed
         last, found = of_events(run_dir, until)
         if not until and (run_dir / "model.pt").exists():
-            found |= of_model(run_dir / "model.pt", args["seed"], num_episodes)
+            found |= of_model(run_dir / "model.pt", args["seed"])
         run = task, variant, str(args["seed"]), str(last)
         rows[run] = {name: f"{value:.5g}" for name, value in found.items()}
         entries["/".join(run)] = data.describe("torch", "dm_control", "mujoco", "numpy")
@@ -150,9 +139,8 @@ if __name__ == "__main__":
     parser.add_argument("figure", help="whose folder of benchmark/results takes what is found")
     parser.add_argument("run_dirs", nargs="+", help="with event file and config.json")
     parser.add_argument("--until", type=int, help="step that counts as the end of a run")
-    parser.add_argument("--episodes", type=int, default=10, help="greedy ones")
     args = parser.parse_args()
     try:
-        main(args.figure, args.run_dirs, args.until, args.episodes)
+        main(args.figure, args.run_dirs, args.until)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")

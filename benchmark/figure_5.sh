@@ -3,8 +3,8 @@
 # steps each; on two of them with the step size 1e-4 as well. Drawn beside QMLE's runs of figure_3.sh, cut at the same step, and
 # published scores of MPO, SAC and TD3. The many-seed version of the script is made here.
 #   usage: benchmark/figure_5.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_5/<task>/<variant>/seed_K.csv, manifest.json, figure_5.png; the table of Figures 5 and 7:
-# python benchmark/tables.py counterparts
+# Results: benchmark/results/figure_5/<task>/<variant>/seed_K.csv, manifest.json, figure_5.png; its table:
+# python benchmark/tables.py figure_5
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/many_seeds.py ddpg_continuous runs/methods

@@ -3,8 +3,8 @@
 # dimensions, five seeds of 500,000 steps each. Drawn beside QMLE's runs of figure_3.sh, cut at the same step, and the scores that
 # de Wiele et al. 2020 publish for two of the tasks. The many-seed versions of the scripts are made here.
 #   usage: benchmark/figure_7.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_7/<task>/<variant>/seed_K.csv, manifest.json, figure_7.png; the table of Figures 5 and 7:
-# python benchmark/tables.py counterparts
+# Results: benchmark/results/figure_7/<task>/<variant>/seed_K.csv, manifest.json, figure_7.png; its table:
+# python benchmark/tables.py figure_7
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/many_seeds.py qtopt_continuous runs/methods

@@ -5,12 +5,8 @@
     benchmark/figure_3.sh --tasks cheetah-run walker-walk  only the runs of these
     benchmark/figure_3.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
 
-The shell scripts send lines: a task, a variant, and a command as one would type it. A run leaves
-<results>/<task>/<variant>/seed_K.csv (global_step,episodic_return; more than 2000 episodes in 1000
-bins of steps), seed_K_eval.csv where it evaluates, and an entry in <results>/manifest.json; an
-illustration its files and, as verdict.txt, what it says. What else runs write is in runs/launch.
-
-docs/reproduce.md says what it repeats, what it refuses, and how it goes on.
+The shell scripts send lines: a task, a variant, and a command as one would type it.
+docs/reproduce.md says what is kept, what it repeats, what it refuses, and how it goes on.
 """
 
 import contextlib

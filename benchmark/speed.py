@@ -3,8 +3,7 @@
     python benchmark/speed.py loop --against ../old/qmle_continuous.py
     python benchmark/speed.py loop --script qmle_continuous_multiseed.py --total-timesteps 4000
 
-    loop        steps per second of all seeds, plain and fast; with --against also those of another
-                version of the script, in turns
+    loop        steps per second of all seeds, plain and fast; --against: also of another version
     parts       milliseconds of one action and of one update
     cost        the same against the numbers of samples, for walker-walk and dog-walk
     discrete    the scripts of Figure 10: steps per second and peak memory
@@ -12,7 +11,7 @@
     checkpoint  seconds and size of a checkpoint with a million transitions
 
 Writes benchmark/results/speed/<cpu or cuda>.csv, where a measurement replaces those of the same
-part and variant, and a manifest of each part beside it.
+part and variant, and manifests.
 """
 
 import csv
@@ -49,8 +48,7 @@ speed.tell(globals(), replaced)
 def tell(names, replaced):
     """Prints the peak memory of a script that has just ended and what its parts take.
 
-    names: its global variables, of which policy(obs) and update() are called.
-    replaced: when it replaced a file, such as its checkpoint.
+    names: its global variables. replaced: when it replaced a file, such as its checkpoint.
     """
     told = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
     told["gpu"] = torch.cuda.max_memory_allocated() / 1e9 if ON_CUDA else 0.0
@@ -76,10 +74,7 @@ def median_ms(function, repetitions=30, warm_ups=5):
 
 
 def run(script, *flags, parts=False):
-    """Runs a script to its end. Returns what it told, and the steps per second of all seeds.
-
-    Those are from the end of the second episode on: it compiles before.
-    """
+    """What a script told, and steps per second from the second episode on: it compiles before."""
     command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *map(str, flags)]
     environment = os.environ | {"TELL_PARTS": "1" if parts else ""}
     with tempfile.TemporaryDirectory() as folder:
@@ -97,37 +92,29 @@ def run(script, *flags, parts=False):
     return told
 
 
-def plain_flags(script):
-    """Flags that switch off what makes a script fast; older versions have one more."""
-    has_graphs = "cudagraphs: bool" in (ROOT / script).read_text()
-    return ["--no-compile", "--no-cudagraphs"] if has_graphs else ["--no-compile"]
-
-
 def measure_loop(args, record):
-    variants = {"plain": (args.script, plain_flags(args.script)), "fast": (args.script, [])}
+    variants = {"plain": (args.script, ["--no-compile"]), "fast": (args.script, [])}
     if not ON_CUDA:
         variants["fast, float32"] = (args.script, ["--no-mixed-precision"])
     if args.against:
-        other = pathlib.Path(args.against).resolve()
-        variants["against, plain"] = (other, plain_flags(other))
-        variants["against"] = (other, [])
+        variants["against"] = (pathlib.Path(args.against).resolve(), [])
     for _ in range(args.repetitions):
         speeds = {}
         for name, (script, flags) in variants.items():
-            steps = 4000 if ON_CUDA and "plain" in name else args.total_timesteps  # it is slow
+            steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps  # it is slow
             flags = ["--env-id", args.env_id, "--total-timesteps", steps, *flags]
             speeds[name] = run(script, *flags, *args.flags.split())["speed"]
             record("loop", "training", name, speeds[name], "steps/s")
-        for name, other in (("plain", "against, plain"), ("fast", "against")):
-            if other in speeds:
-                record("loop", "speed over against", name, speeds[name] / speeds[other], "")
+        if args.against:
+            ratio = speeds["fast"] / speeds["against"]
+            record("loop", "speed over against", "fast", ratio, "")
 
 
 SHORT = ["--total-timesteps", 260, "--learning-starts", 200]  # enough to compile
 
 
 def measure_parts(args, record):
-    variants = {"plain": plain_flags(args.script), "compiled, float32": ["--no-mixed-precision"]}
+    variants = {"plain": ["--no-compile"], "compiled, float32": ["--no-mixed-precision"]}
     variants["fast (default)"] = []
     for _ in range(args.repetitions):
         for name, flags in variants.items():

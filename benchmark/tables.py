@@ -3,7 +3,7 @@
     python benchmark/tables.py               fills <!-- table: NAME --> to <!-- end --> in all pages
     python benchmark/tables.py open_details  prints one
 
-tests/test_benchmark.py fails when a page differs from what this makes.
+A test fails when a page differs.
 """
 
 import csv
@@ -185,34 +185,21 @@ def learning(name, folder=None):
     return markdown(["task", "action dimensions", "seeds", "return of the", *variants], rows)
 
 
-EVALUATIONS = {  # of Q for one target, with those that compare what was found; for one action
-    "qmle": ("100 + 2", 1000),
-    "ddpg": (1, 0),
-    "qtopt": ("128 + 1", 128),
-    "aql": ("500 + 1", 500),
-}
-
-
-def counterparts(results=RESULTS):
+def counterparts(figure, results=RESULTS):
     """QMLE's counterparts beside it, over the last tenth before the last step that all reach."""
-    qmle, rows = data.read_curves(results / "figure_3"), []
-    methods = list(EVALUATIONS)
-    found = [data.read_curves(results / name) for name in ("figure_5", "figure_7")]
-    for task in sorted(set().union(*found), key=ORDER):
-        own = {"qmle": qmle[task]["qmle"]}
-        for curves in found:
-            own |= curves.get(task, {})
+    qmle, found = (data.read_curves(results / name) for name in ("figure_3", figure))
+    order, rows = ("qmle", "ddpg", "ddpg-lr-1e-4", "qtopt", "aql"), []
+    for task in sorted(found, key=ORDER):
+        own = {"qmle": qmle[task]["qmle"]} | found[task]
         end = min(map(data.last_step, own.values()))
         scores = {name: data.final_scores(data.until(seeds, end)) for name, seeds in own.items()}
-        for name in sorted(scores, key=lambda name: methods.index(name.split("-")[0])):
+        for name in sorted(scores, key=order.index):
             row = [task, f"{end:,.0f}", f"`{name}`", len(scores[name])]
             row.append(with_interval(data.middle_and_interval(scores[name]), ".0f"))
             difference = welch([scores[name]], [scores["qmle"]], 0.95)
-            row.append(with_interval(difference) if name != "qmle" else "")
-            rows.append([*row, *EVALUATIONS[name.split("-")[0]]])
+            rows.append([*row, with_interval(difference) if name != "qmle" else ""])
     header = ["task", "steps", "variant", "seeds", "training return, 95% interval"]
-    header += ["difference to QMLE, 95% interval", "evaluations of Q per target", "per action"]
-    return markdown(header, rows)
+    return markdown([*header, "difference to QMLE, 95% interval"], rows)
 
 
 # Steps after which the columns show published scores.
@@ -303,11 +290,7 @@ def diagnosis(results=RESULTS / "figure_3"):
 
 
 def figure_3_why(results=RESULTS):
-    """The experiments on tasks of Figure 3, beside the default's runs.
-
-    Windows are the last tenth before each step at which runs of any task end. Q is left out of runs
-    with another gamma, where it is of another size.
-    """
+    """Experiments on tasks of Figure 3, in the last tenth before each step at which runs end."""
     default, runs = (data.read_curves(results / name) for name in ("figure_3", "figure_3_why"))
     measures, rows = read_diagnosis(results / "figure_3_why"), []
     every = [seeds for variants in runs.values() for seeds in variants.values()]
@@ -328,7 +311,7 @@ def figure_3_why(results=RESULTS):
             row = [task, f"{0.9 * step:,.0f} to {step:,}", label, len(late)]
             low = np.mean([(part < 10).mean() for part in late])
             gaps = measures.get((task, name, step), {}).get("charts/initial_q_gap", [])
-            gaps = [] if name.startswith("gamma") else gaps
+            gaps = [] if name.startswith("gamma") else gaps  # where Q is of another size
             rows.append([*row, with_error(returns[name]), difference, f"{low:.0%}"])
             rows[-1].append(with_error(gaps))
     header = ["task", "steps", "variant", "seeds", "training return (s.e.)"]
@@ -358,11 +341,7 @@ def open_details(folder=RESULTS / "open_details"):
     """One row for each variant, by the criterion at the top of open_details.sh."""
     curves, rows, areas = data.read_curves(folder), [], {}
     for variant in dict.fromkeys(variant for _, variant, _ in data.commands("open_details")):
-        runs = [list(curves.get(task, {}).get(variant, {}).values()) for task in OPEN_TASKS]
-        steps = [sorted(curve[-1, 0] for curve in seeds) for seeds in runs]
-        if any(len(last) < 16 or last[0] < 200_000 for last in steps):
-            rows.append([variant, "", "", "", "", "not run yet"])
-            continue
+        runs = [curves[task][variant].values() for task in OPEN_TASKS]
         areas[variant] = [np.array([curve[:, 1].mean() for curve in seeds]) for seeds in runs]
         row = [variant, *(cell(area.mean()) for area in areas[variant])]
         if variant == "default":  # the first
@@ -379,8 +358,10 @@ def open_details(folder=RESULTS / "open_details"):
 
 
 MADE_HERE = [first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete]
-MADE_HERE += [counterparts, figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
+MADE_HERE += [figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
+for name in ("figure_5", "figure_7"):
+    TABLES[name] = functools.partial(counterparts, name)
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)
 

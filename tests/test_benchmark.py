@@ -1,11 +1,11 @@
 """The benchmark folder: its launcher, its statistics, and that pages say what the data say."""
 
 import contextlib
-import importlib
 import json
 import os
 import pathlib
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -154,14 +154,15 @@ def test_commands_and_committed_results_of_a_figure(name, tmp_path):
     """The flags exist, and each command has whole results that its entry describes."""
     path = BENCHMARK / f"{name}.sh"
     subprocess.run(["bash", "-n", path], check=True)
-    for command in re.findall("^python (benchmark/patch.py .*)$", path.read_text(), re.M):
+    made = "^python (benchmark/(?:patch|many_seeds).py .*)$"
+    for command in re.findall(made, path.read_text(), re.M):
         subprocess.run([sys.executable, *command.split()], cwd=ROOT, check=True)
     lines = [" ".join(line) for line in data.commands(name)]
     folder = data.RESULTS / name
     runs = launch.read_runs(lines, folder, tmp_path, keep_old=True)
     for run in [*runs, *launch.read_runs(lines, folder, tmp_path, smoke=True)]:
-        script = importlib.import_module(run.words[1].split("/")[-1].removesuffix(".py"))
-        tyro.cli(script.Args, args=run.words[2:])  # exits where a flag is unknown
+        args = runpy.run_path(str(ROOT / run.words[1]))["Args"]
+        tyro.cli(args, args=run.words[2:])  # exits where a flag is unknown
     manifest = launch.read_manifest(folder)
     assert manifest.keys() == {run.key() for run in runs}
     for run in runs:
