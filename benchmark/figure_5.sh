@@ -4,7 +4,7 @@
 # published scores of MPO, SAC and TD3. The many-seed version of the script is made here.
 #   usage: benchmark/figure_5.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_5/<task>/<variant>/seed_K.csv, manifest.json, figure_5.png; its table:
-# python benchmark/tables.py figure_5
+# python benchmark/tables.py figure_5 (the committed runs were cut off: "steps" in the manifest)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/many_seeds.py ddpg_continuous runs/methods

@@ -237,9 +237,8 @@ def test_a_run_updates_logs_and_goes_on(kind, run_script):
         assert (bins - bins.round()).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize(
-    "kind", ["ddpg", *(pytest.param(k, marks=[pytest.mark.slow]) for k in KINDS[1:])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_reach_is_solved(kind, run_script):
     script, own = FLAGS[kind]
     flags = "--batch-size 64 --buffer-size 20000 --learning-rate 0.001 --learning-starts 300"
@@ -251,7 +250,7 @@ def test_reach_is_solved(kind, run_script):
     assert np.mean(end["returns"]) > 0.9 * best > 1.2 * np.mean(first["returns"])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["ddpg", "discrete"])
 def test_many_seeds_of_it_run(kind, tmp_path):
     script, own = FLAGS[kind]
     generator = [sys.executable, conftest.ROOT / "benchmark" / "many_seeds.py", script, tmp_path]

@@ -63,8 +63,7 @@ def test_one_hot_and_value_encodings():
 def test_predictor_gives_no_probability_to_choices_that_do_not_exist(monkeypatch):
     network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)
     features = network.obs_stream(torch.randn(50, 4))
-    logits = network.categorical_predictor(features) + network.log_exists
-    chances = logits.softmax(-1)
+    chances = (network.categorical_predictor(features) + network.log_exists).softmax(-1)
     assert chances[:, 0, 2:].sum() == 0 and chances[:, 2, 3:].sum() == 0
     args = qmle_discrete.Args(uniform_ratio=0.0, categorical_ratio=1.0, enumerate=False)
     draws = qmle_discrete.sample_actions(network, features, 200, args)

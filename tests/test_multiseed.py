@@ -164,7 +164,7 @@ def test_refused_in_one_line(run_script):
 
 
 def test_an_environment_may_have_started_threads(tmp_path):
-    flags = f"{SMALL} --env-id toy_envs:Neural-v0 --total-timesteps 130 --no-compile"
+    flags = f"{SMALL} --env-id toy_envs:Neural-v0 --total-timesteps 30 --no-compile"
     status, _, errors = run_process(ROOT / f"{NAME}.py", flags, tmp_path, OMP_NUM_THREADS="2")
     assert status == 0, errors  # a process with threads would hang after a fork
 
