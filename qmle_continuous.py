@@ -152,7 +152,7 @@ def make_env(env_id, render=False):
         sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
     if render:  # what does not work is found out now, not at the first evaluation
         env.reset()
-        env.render()
+        env.render()  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
     env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
     return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
 
@@ -548,7 +548,7 @@ if __name__ == "__main__":
             action = memory.actions[(memory.num_stored - i) % args.buffer_size]
             obs, *_ = env.step(action.cpu().numpy())
         if not np.array_equal(obs, saved["obs"].numpy()):
-            print(f"{args.env_id} does not play the same episode again: a new one starts")
+            print("the episode is not played the same again or not in memory: a new one starts")
             num_episodes += 1
             obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     print(f"training on {config['device']} from step {global_step}; run: {run_dir}")

@@ -13,7 +13,6 @@ Each agent has its own weights, memory, environment and run directory. The funct
 to losses are those of qmle_continuous.py, for one seed: torch.vmap runs them for all. Seed k has
 the first weights and the environment of qmle_continuous.py --seed k; all share a random stream.
 Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
-
 Shapes: S seeds, B batch of states, N action samples per state, A action dimensions, K bins each.
 """
 
@@ -439,15 +438,16 @@ def run_worker(args, starts, limit, rows, turns, own, parent):
             if row["plays"]:
                 obs, row["reward"], row["terminated"], truncated, info = env.step(row["action"])
                 row["next_obs"], row["failed"] = obs, "physics_error" in info
-                row["ended"] = row["terminated"] or truncated or env.episode_lengths == limit
+                row["ended"] = row["terminated"] or truncated
+                row["cut"] = env.episode_lengths == limit and not row["ended"]
             else:
                 obs, _ = env.reset(seed=episode_seed(seed, episode))
                 for action in actions:  # of a run that goes on: they lead to where it was
                     obs, *_ = env.step(action)
                 row["ended"] = goal is not None and (obs != goal).any()
-                row["plays"], row["episode"] = True, episode
+                row["plays"], row["cut"], row["episode"] = True, False, episode
             row["length"], row["return"] = env.episode_lengths, env.episode_returns
-            if row["ended"]:
+            if row["ended"] or row["cut"]:
                 row["episode"] += 1
                 obs, _ = env.reset(seed=episode_seed(seed, row["episode"]))
             row["obs"] = obs
@@ -464,7 +464,7 @@ class Envs:
     def __init__(self, args, sizes, starts, limit=None):
         fields = [("obs", "f4", sizes[0]), ("next_obs", "f4", sizes[0]), ("action", "f4", sizes[1])]
         fields += [("reward", "f8"), ("return", "f8"), ("length", "i8"), ("episode", "i8")]
-        fields += [("terminated", "?"), ("ended", "?"), ("plays", "?"), ("failed", "?")]
+        fields += [(name, "?") for name in ("terminated", "ended", "cut", "plays", "failed")]
         row = np.dtype(fields, align=True)
         num = min(args.num_workers or -(-len(os.sched_getaffinity(0)) // 2), len(starts))
         self.rows = np.ndarray(len(starts), row, mmap.mmap(-1, len(starts) * row.itemsize))
@@ -503,9 +503,9 @@ def evaluate(greedy, envs, args, stop):
             envs.start(greedy(rows["obs"]))
             envs.wait()
             check_finite(step, envs.seeds, observation=rows["next_obs"], reward=rows["reward"])
-            for k in np.flatnonzero(rows["ended"]):
+            for k in np.flatnonzero(rows["ended"] | rows["cut"]):
                 returns[k].append(rows["return"][k])
-            if (rows["length"] == envs.limit).any():
+            if rows["cut"].any():
                 tqdm.write(f"episodes are cut off after {envs.limit} steps", file=sys.stderr)
             if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
                 return [own[: args.eval_episodes] for own in returns]
@@ -667,11 +667,11 @@ if __name__ == "__main__":
         memory.load_state_dict(saved["memory"])
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
-    for env in envs:
+    for env in [*envs, eval_envs] if args.eval_frequency else envs:
         env.wait()
     taken = np.concatenate([env.rows for env in envs])  # what the last steps have led to
     if path and (taken["episode"] != saved["episodes"]).any():
-        print(f"{args.env_id} does not play the same episode again: a new one starts")
+        print("an episode is not played the same again or not in memory: a new one starts")
     obs, latest, steps = None, np.full(len(seeds), np.nan), False
     print(f"training on {config['device']} from step {global_step}; runs: {run_dirs[0]} ...")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)

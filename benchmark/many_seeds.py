@@ -25,7 +25,7 @@ def pieces(text):
 
 
 def many_seeds(method):
-    """The text of the many-seed version of a method's script, whose unused flags stay."""
+    """The text of a script's many-seed version, in which unused flags stay."""
     names = ("qmle_continuous_multiseed", "qmle_continuous", method)
     text, base_text, own_text = [(data.ROOT / f"{name}.py").read_text() for name in names]
     seeds, base, own = map(pieces, (text, base_text, own_text))
@@ -42,9 +42,15 @@ def many_seeds(method):
     imports = [line for line in lines if line.startswith("from ") and f"\n{line}\n" not in text]
     text = text.replace("import tyro\n", "\n".join(["import tyro", *imports, ""]))
     network = re.search(r"\((QNetwork\(.*?\))\.to", own_text)[1]
+    sizes = "    sizes = *sizes, args.num_bins, args.buffer_size\n"
     if num_bins := re.search(r"    num_bins = args.*\n", own_text):  # AQL's is None or the flag
-        network = network.replace("*sizes[:3]", "*sizes[:2], num_bins")
-        text = text.replace("    networks = []\n", f"{num_bins[0]}    networks = []\n")
+        text = text.replace(sizes, num_bins[0] + sizes.replace("args.num_bins", "num_bins"))
+        text = text.replace("args.num_bins if args.on_grid else None", "num_bins")
+    else:
+        text = text.replace(sizes, sizes.replace("args.num_bins, ", ""))
+    if "exploration_noise_std" in own["Algorithm"]:
+        noisy = "policy(group, obs) + args.exploration_noise_std * torch.randn(uniform.shape)"
+        text = text.replace("uniform, policy(group, obs))", f"uniform, ({noisy}).clamp(-1, 1))")
     text = text.replace("QNetwork(*sizes[:3])", network)
     return text.replace('"script": "qmle_continuous"', f'"script": "{method}"')
 

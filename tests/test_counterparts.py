@@ -251,7 +251,7 @@ def test_reach_is_solved(kind, run_script):
 
 
 @pytest.mark.parametrize("kind", ["ddpg", "discrete"])
-def test_many_seeds_of_it_run(kind, tmp_path):
+def test_many_seeds_of_it_run(kind, tmp_path, run_script, capsys):
     script, own = FLAGS[kind]
     generator = [sys.executable, conftest.ROOT / "benchmark" / "many_seeds.py", script, tmp_path]
     subprocess.run(generator, check=True)
@@ -259,4 +259,8 @@ def test_many_seeds_of_it_run(kind, tmp_path):
     flags += " --learning-starts 100 --batch-size 16 --buffer-size 500 --save-model"
     path = tmp_path / f"{script}_multiseed.py"
     code, output, errors = conftest.run_process(path, flags, tmp_path)
-    assert code == 0 and len(list(tmp_path.glob("runs/*/model.pt"))) == 3, output + errors
+    models = list(tmp_path.glob("runs/*/model.pt"))
+    assert code == 0 and len(models) == 3, output + errors
+    with pytest.raises(SystemExit):  # the plain script plays it
+        run_script(script, f"--evaluate-only {models[0]} --eval-episodes 1")
+    assert "mean: " in capsys.readouterr().out
