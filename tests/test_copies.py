@@ -17,6 +17,13 @@ ALLOWED = {
     # choices too, all of them an output each: exact max, no search, no predictor
     "dqn_discretized": "Algorithm Machine Args check_args PlainEnv make_env QNetwork "
     "sample_uniform greedy_action training_loss train_step evaluate",
+    # the method alone: an actor, a search without predictors, a proposal
+    "ddpg_continuous": "Algorithm Machine Args check_args QNetwork sample_uniform greedy_action "
+    "td_target training_loss train_step",
+    "qtopt_continuous": "Algorithm Args check_args QNetwork sample_uniform greedy_action "
+    "training_loss train_step",
+    "aql_continuous": "Algorithm Args check_args QNetwork sample_actions greedy_action "
+    "training_loss train_step",
     # flags of seeds and workers; stacked parameters; inputs in pinned memory; no video
     "qmle_continuous_multiseed": "Algorithm Evaluation Run Machine make_env train_step evaluate "
     "check_finite",
