@@ -9,9 +9,9 @@
     python qmle_continuous_multiseed.py --env-id dm_control/walker-walk-v0 --num-seeds 16
     python qmle_continuous_multiseed.py --resume runs/<run of the first seed>
 
-Each agent has its own weights, memory, environment and run directory. The functions from networks
-to losses are those of qmle_continuous.py, for one seed: torch.vmap runs them for all. Seed k has
-the first weights and the environment of qmle_continuous.py --seed k; all share a random stream.
+Each agent has weights, memory, environment and run directory of its own. The functions from
+networks to losses are those of qmle_continuous.py: torch.vmap runs them for all seeds. Seed k
+begins with the weights and environment of qmle_continuous.py --seed k.
 Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
 Shapes: S seeds, B batch of states, N action samples per state, A action dimensions, K bins each.
 """
@@ -95,7 +95,7 @@ class Run:
 
 @dataclass
 class Machine:
-    num_workers: Steps = 0  # processes for each half of the seeds; 0: half as many as cores [ours]
+    num_workers: Steps = 0  # processes for the environments; 0: half as many as cores [ours]
     cuda: bool = True  # use a CUDA device if there is one
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
@@ -408,33 +408,35 @@ def check_finite(step, seeds, **values):
             sys.exit(f"error: {name} of seed {seeds[k]} is not finite at step {step}: {value[k]}")
 
 
-def describe_env(env_id):
-    """The sizes of observations and actions, and the time limit or None."""
-    env = make_env(env_id)
+def describe_env(args):
+    """The sizes of observations and actions, and the time limit of an evaluation."""
+    env = make_env(args.env_id)
     sizes = env.observation_space.shape[0], int(np.prod(env.action_space.shape))
-    return sizes, env.spec.max_episode_steps
+    return sizes, env.spec.max_episode_steps or args.eval_max_steps
 
 
-def wait_until(ready, check):
-    """Polls: for 5 ms, time of a step, it only offers its core to others; then it sleeps."""
+def wait_until(asked, rows, check):
+    """Polls until a step is asked for or, where asked is False, until all are done."""
     start = time.perf_counter()
-    while not ready():
+    while (rows["done"] < rows["asked"]).any() != asked:
         if (waited := time.perf_counter() - start) < 0.005:
-            os.sched_yield()
+            os.sched_yield()  # for 5 ms, time of a step; then it sleeps
         else:
             check()
             time.sleep(min(waited / 20, 0.02))
 
 
-def run_worker(args, starts, limit, rows, turns, own, parent):
-    """A process that plays the environments of some seeds: a turn of each when turns[0] grows."""
+def run_worker(args, starts, limit, rows, parent):
+    """A process that plays the environments of some seeds: a step of each for which it is asked."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are for the parent, with which a worker ends
     envs = []
     while True:
-        wait_until(lambda: turns[0] > turns[own], lambda: os.getppid() == parent or os._exit(1))
+        wait_until(True, rows, lambda: os.getppid() == parent or os._exit(1))
         envs = envs or [make_env(args.env_id) for _ in starts]
         for env, (seed, episode, actions, goal), row in zip(envs, starts, rows, strict=True):
+            if row["done"] == row["asked"]:
+                continue
             if row["plays"]:
                 obs, row["reward"], row["terminated"], truncated, info = env.step(row["action"])
                 row["next_obs"], row["failed"] = obs, "physics_error" in info
@@ -451,38 +453,37 @@ def run_worker(args, starts, limit, rows, turns, own, parent):
                 row["episode"] += 1
                 obs, _ = env.reset(seed=episode_seed(seed, row["episode"]))
             row["obs"] = obs
-        turns[own] += 1
+            row["done"] += 1
 
 
 class Envs:
     """An environment per seed, in worker processes that share the array rows with this one.
 
-    After start(actions) and wait() it tells of that step: next_obs is where the step has led to,
+    After start(half, actions) and wait(half) they tell of that step: next_obs is where it has led,
     obs where to act next, in a new episode if one has ended. A row that does not play is started.
     """
 
     def __init__(self, args, sizes, starts, limit=None):
         fields = [("obs", "f4", sizes[0]), ("next_obs", "f4", sizes[0]), ("action", "f4", sizes[1])]
-        fields += [("reward", "f8"), ("return", "f8"), ("length", "i8"), ("episode", "i8")]
+        fields += [("reward", "f8"), ("return", "f8")]
+        fields += [(name, "i8") for name in ("length", "episode", "asked", "done")]
         fields += [(name, "?") for name in ("terminated", "ended", "cut", "plays", "failed")]
         row = np.dtype(fields, align=True)
         num = min(args.num_workers or -(-len(os.sched_getaffinity(0)) // 2), len(starts))
         self.rows = np.ndarray(len(starts), row, mmap.mmap(-1, len(starts) * row.itemsize))
-        self.turns = np.ndarray(1 + num, np.int64, mmap.mmap(-1, 8 + 8 * num))  # ordered, then done
         self.seeds, self.limit, self.workers = [seed for seed, *_ in starts], limit, []
         for i in range(num):  # forked, while this process has no threads and no CUDA yet
-            own = args, starts[i::num], limit, self.rows[i::num], self.turns, i + 1, os.getpid()
+            own = args, starts[i::num], limit, self.rows[i::num], os.getpid()
             self.workers.append(multiprocessing.Process(target=run_worker, args=own))
             self.workers[i].start()
             atexit.register(self.workers[i].kill)
-        self.start()
 
-    def start(self, actions=0.0):
-        self.rows["action"] = actions
-        self.turns[0] += 1
+    def start(self, half=slice(None), actions=0.0):
+        self.rows["action"][half] = actions
+        self.rows["asked"][half] += 1
 
-    def wait(self):
-        wait_until(lambda: self.turns[1:].min() == self.turns[0], self.check_workers)
+    def wait(self, half=slice(None)):
+        wait_until(False, self.rows[half], self.check_workers)
 
     def check_workers(self):
         for i, worker in enumerate(self.workers):
@@ -500,7 +501,7 @@ def evaluate(greedy, envs, args, stop):
         envs.start()
         envs.wait()
         for step in tqdm(itertools.count(1), "evaluation", leave=False):
-            envs.start(greedy(rows["obs"]))
+            envs.start(actions=greedy(rows["obs"]))
             envs.wait()
             check_finite(step, envs.seeds, observation=rows["next_obs"], reward=rows["reward"])
             for k in np.flatnonzero(rows["ended"] | rows["cut"]):
@@ -539,7 +540,7 @@ if __name__ == "__main__":
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     # No environment is made in this process: one may start threads, which no fork survives.
     with ProcessPoolExecutor(1) as pool:
-        sizes, limit = pool.submit(describe_env, args.env_id).result()
+        sizes, limit = pool.submit(describe_env, args).result()
     sizes = *sizes, args.num_bins, args.buffer_size
     seeds = list(range(args.seed, args.seed + args.num_seeds))
     if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
@@ -561,9 +562,9 @@ if __name__ == "__main__":
             starts[k] = seeds[k], saved["episodes"][k], actions, saved["obs"][k].numpy()
     # The seeds are played in two halves: while one steps, host and GPU work for the other.
     halves = [slice(len(seeds) // 2), slice(len(seeds) // 2, None)][-len(seeds) :]  # 1 of 1 seed
-    envs = [Envs(args, sizes, starts[half]) for half in halves]
+    envs = Envs(args, sizes, starts)
+    envs.start()
     if args.eval_frequency:
-        limit = None if limit else args.eval_max_steps
         eval_envs = Envs(args, sizes, [(seed + 10**6, 0, (), None) for seed in seeds], limit)
     on_cuda = args.cuda and torch.cuda.is_available()
     device = torch.device("cuda" if on_cuda else "cpu")
@@ -633,10 +634,10 @@ if __name__ == "__main__":
 
     def act(group):
         """Has the environments of a half of the seeds take a step."""
-        obs = envs[group].rows["obs"]
+        obs = envs.rows["obs"][halves[group]]
         uniform = sample_uniform((len(obs), sizes[1]), args.num_bins if args.on_grid else None)
         explores = torch.rand(len(obs), 1) < args.exploration_epsilon
-        envs[group].start(torch.where(explores, uniform, policy(group, obs)).numpy())
+        envs.start(halves[group], torch.where(explores, uniform, policy(group, obs)).numpy())
 
     def is_due(frequency):
         return frequency and global_step % frequency == 0
@@ -667,9 +668,8 @@ if __name__ == "__main__":
         memory.load_state_dict(saved["memory"])
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
-    for env in [*envs, eval_envs] if args.eval_frequency else envs:
-        env.wait()
-    taken = np.concatenate([env.rows for env in envs])  # what the last steps have led to
+    envs.wait()
+    taken = envs.rows.copy()  # what the last steps have led to
     if path and (taken["episode"] != saved["episodes"]).any():
         print("an episode is not played the same again or not in memory: a new one starts")
     obs, latest, steps = None, np.full(len(seeds), np.nan), False
@@ -681,9 +681,9 @@ if __name__ == "__main__":
         saves = saves or last and (run_dirs[0] / "checkpoint.pt").exists()
         switches = args.on_grid and global_step == args.discrete_until
         pauses = saves or last or switches or is_due(args.eval_frequency)
-        for group, (env, half) in enumerate(zip(envs, halves, strict=True)):
-            env.wait()
-            taken[half] = env.rows
+        for group, half in enumerate(halves):
+            envs.wait(half)
+            taken[half] = envs.rows[half]
             if not pauses:
                 act(group)
         if steps:  # for every seed one is over
