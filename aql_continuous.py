@@ -99,7 +99,7 @@ class Machine:
 
 @dataclass
 class Args(Algorithm, Evaluation, Run, Machine):
-    bfloat16 = False  # no flag
+    bfloat16 = False  # not a flag
 
 
 def parse_args(words):
@@ -240,7 +240,7 @@ class ReplayMemory(nn.Module):
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
     def store(self):
-        """Writes what was added over the oldest rows, in one copy for a GPU."""
+        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
         while self.new_rows:
             first = int(self.num_stored) % self.rows.shape[-2]
             new_rows = self.new_rows[: self.rows.shape[-2] - first]
@@ -401,7 +401,7 @@ def evaluate(policy, args, stop, video_dir):
 
 
 def save(state, path):
-    """Writes a file that is whole at any instant: the old one stays until then."""
+    """Writes a file that is whole at any instant: the old one stays until the new one is."""
     with open(f"{path}.tmp", "wb") as file:
         torch.save(state, file)
         os.fsync(file.fileno())

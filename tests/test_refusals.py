@@ -84,7 +84,7 @@ def test_two_runs_of_one_second_never_share_a_folder(script, run_script, tmp_pat
     run_script(script, flags)
     (run_dir,) = tmp_path.glob("runs/*")
     assert run_dir.name.endswith(f"now-{os.getpid()}")  # another process has another number
-    assert not (run_dir / "checkpoint.pt").exists()  # step 0 is no multiple of 10
+    assert not (run_dir / "checkpoint.pt").exists()  # none at step 0
     with pytest.raises(FileExistsError):
         run_script(script, flags)
 
