@@ -14,6 +14,7 @@ Lillicrap et al. 2016, Eq. 7 to 9 of "Learning in complex action spaces without 
 Instead of a search for max_a Q(s, a), an actor mu(s) climbs along dQ/da. All else is as in
 qmle_continuous.py, exploration too; the a_max of the shared ReplayMemory is not used.
 Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
+
 Shapes: B batch of states, N actions per state, A action dimensions.
 """
 

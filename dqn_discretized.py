@@ -14,6 +14,7 @@ Appendix D.3 and Figure 10 of "Learning in complex action spaces without policy 
 the architecture is as in qmle_discrete.py, which needs no output for each of K^A actions; the
 a_max of the shared ReplayMemory is not used.
 Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
+
 Shapes: B batch of states, A action dimensions, K choices per dimension (a Box gets a grid), J joint
 actions. Actions are whole numbers from 0 outside PlainEnv.
 """

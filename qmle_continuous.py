@@ -14,6 +14,7 @@ Algorithm 1 of "Learning in complex action spaces without policy gradients". To 
 it draws uniform actions and samples of two learned argmax predictors, adds the best action known
 for that state, and keeps the best under Q, which the predictors then learn to propose.
 Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
+
 Shapes: B batch of states, N action samples per state, A action dimensions, K bins per dimension.
 """
 

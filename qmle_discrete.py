@@ -14,6 +14,7 @@ Algorithm 1 of "Learning in complex action spaces without policy gradients". To 
 it draws uniform actions and samples of a learned argmax predictor, adds the best action known for
 that state, and keeps the best under Q, which the predictor then learns to propose (Section 3.3).
 Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
+
 Shapes: B batch of states, N action samples per state, A action dimensions, K choices per dimension
 (the most of any; a Box gets a grid). Actions are whole numbers from 0 outside PlainEnv.
 """

@@ -14,6 +14,7 @@ To find max_a Q(s, a), the cross-entropy method of Kalashnikov et al. 2018 draws
 Gaussian, fits it to the best of them, and begins anew for each state. All else is as in
 qmle_continuous.py; the a_max of the shared ReplayMemory is not used.
 Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
+
 Shapes: B batch of states, N action samples per state, E elites of them, A action dimensions.
 """
 
