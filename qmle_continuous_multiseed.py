@@ -12,7 +12,7 @@
 Each agent has weights, memory, environment and run directory of its own. The functions from
 networks to losses are those of qmle_continuous.py: torch.vmap runs them for all seeds. Seed k
 begins with the weights and environment of qmle_continuous.py --seed k.
-Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
+Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
 Shapes: S seeds, B batch of states, N action samples per state, A action dimensions, K bins each.
 """
 
@@ -23,7 +23,6 @@ import json
 import mmap
 import multiprocessing
 import os
-import pathlib
 import re
 import shlex
 import signal
@@ -32,7 +31,8 @@ import time
 import warnings
 from collections import ChainMap
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated
 
 import gymnasium as gym
@@ -46,7 +46,7 @@ from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-SCRIPT = pathlib.Path(__file__).stem
+SCRIPT = Path(__file__).stem
 Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
 Count = Annotated[int, (1, 10**12)]
 Steps = Annotated[int, (0, 10**12)]
@@ -59,38 +59,38 @@ class Algorithm:
     num_seeds: Annotated[int, (1, 10**4)] = 16  # S: agents, of seed, seed + 1, ... [ours]
     total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
     learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
-    buffer_size: Count = 1_000_000  # transitions the replay memory holds
+    buffer_size: Count = 1_000_000  # transitions in the replay memory
     gamma: Share = 0.99  # discount factor
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 1000  # steps before the first update
     train_frequency: Count = 10  # steps per update
     target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
-    exploration_epsilon: Share = 0.1  # probability of a uniformly random action
+    exploration_epsilon: Share = 0.1  # probability of a random action
     num_target_samples: Count = 100  # m_target: search set size of the TD target
     num_greedy_samples: Count = 1000  # m_greedy: search set size of acting
-    uniform_ratio: Share = 0.9  # rho_0: share of the search set drawn uniformly
-    delta_ratio: Share = 0.01  # rho_1: share from the delta predictor
-    categorical_ratio: Share = 0.09  # rho_2: share from the factored categorical predictor
-    num_bins: Annotated[int, (2, 10**4)] = 3  # K: grid points per dimension, bounds included
+    uniform_ratio: Share = 0.9  # rho_0: uniform share of the search set
+    delta_ratio: Share = 0.01  # rho_1: share of the delta predictor
+    categorical_ratio: Share = 0.09  # rho_2: share of the categorical one
+    num_bins: Annotated[int, (2, 10**4)] = 3  # K: grid points per dimension
     delta_noise_std: Annotated[float, (0, 2)] = 0.1  # of delta samples, in half-ranges [code]
-    priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
-    importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
-    stored_action: bool = True  # the action stored with a transition joins its search set
-    discrete_until: Steps = 0  # the step up to which actions are on the grid (Figure 12)
+    priority_exponent: Share = 0.6  # alpha of prioritized replay
+    importance_exponent: Share = 0.2  # beta, constant [code]
+    stored_action: bool = True  # the stored action joins the search set
+    discrete_until: Steps = 0  # actions are on the grid up to this step (Figure 12)
 
 
 @dataclass
 class Evaluation:
     eval_frequency: Steps = 0  # steps between evaluations; 0 is never
     eval_episodes: Count = 10  # greedy episodes per evaluation
-    eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
+    eval_max_steps: Count = 1000  # of an episode without a time limit
 
 
 @dataclass
 class Run:
     save_model: bool = False  # write a model.pt for each seed at the end, for qmle_continuous.py
     checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
-    resume: str | None = None  # the first seed's run directory or its checkpoint.pt
+    resume: Path | None = None  # the first seed's run directory or its checkpoint.pt
 
 
 @dataclass
@@ -103,7 +103,7 @@ class Machine:
 
 @dataclass
 class Args(Algorithm, Evaluation, Run, Machine):
-    on_grid = bfloat16 = False  # not flags: set below
+    on_grid = bfloat16 = False  # not flags
 
 
 def parse_args(words):
@@ -116,7 +116,7 @@ def check_args(args):
     """Exits with one line where a number is out of its range."""
     for flag in fields(Args):
         for low, high in getattr(flag.type, "__metadata__", ()):
-            if not low <= (value := getattr(args, flag.name)) <= high:  # NaN fails too
+            if not low <= (value := getattr(args, flag.name)) <= high:  # or NaN
                 name = flag.name.replace("_", "-")
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
     if abs((total := args.uniform_ratio + args.delta_ratio + args.categorical_ratio) - 1) > 1e-6:
@@ -127,19 +127,19 @@ def check_args(args):
 
 class PlainEnv(gym.Wrapper):
     def step(self, action):
-        """Takes an action (A,) in [-1, 1]; gives plain numbers, and a PhysicsError as an ending."""
+        """Takes an action (A,) in [-1, 1]; gives plain numbers. A PhysicsError is an ending."""
         try:
             low, high = self.action_space.low, self.action_space.high
             action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
             obs, *numbers, info = self.env.step(np.clip(action, low, high).astype(low.dtype))
         except PhysicsError as error:  # the simulation has diverged
             obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
-            numbers = 0, False, True  # no reward, truncated
+            numbers = 0, False, True  # truncated
         return obs, *(np.asarray(number).item() for number in numbers), info
 
 
 def make_env(env_id):
-    """A PlainEnv with float32 observations (obs_size,) and info["episode"] when one ends."""
+    """A PlainEnv with float32 observations (obs_size,) that counts returns and lengths."""
     os.environ.setdefault("MUJOCO_GL", "disabled")  # read by the import
     import shimmy  # noqa: F401, registers the dm_control environments
 
@@ -152,7 +152,7 @@ def make_env(env_id):
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
         sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
     env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
-    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
+    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env))
 
 
 class ResidualBlock(nn.Sequential):
@@ -186,8 +186,7 @@ class QNetwork(nn.Module):
     def q_values(self, features, actions):
         """Q(s, a) of N actions per state: features (B, 128), actions (B, N, A) -> (B, N)."""
         action_features = self.action_stream(actions)  # (B, N, 128)
-        # joint_block on both: of its first layer the half that reads features is computed only once
-        # per state and added to all N action halves.
+        # joint_block(joint), the half of its first layer that reads features only once per state
         obs_weight, action_weight = self.joint_block[0].weight.split(128, dim=1)
         obs_half = F.linear(features, obs_weight, self.joint_block[0].bias)  # (B, 256)
         hidden = obs_half.unsqueeze(1) + F.linear(action_features, action_weight)  # (B, N, 256)
@@ -203,7 +202,7 @@ class ReplayMemory(nn.Module):
     def __init__(self, args, obs_size, action_size, device, seeds=()):
         super().__init__()
         self.alpha, self.beta = args.priority_exponent, args.importance_exponent
-        # A transition is one row, so that storing or drawing it is one copy. The fields are views.
+        # A transition is a row, to store or draw it in one copy; its fields are views.
         self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
         self.register_buffer("rows", rows)
@@ -214,7 +213,7 @@ class ReplayMemory(nn.Module):
         self.new_rows = []  # on the host, until store
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Takes a transition, with a_max <- action."""
+        """Takes a transition, whose a_max is the action at first."""
         row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
@@ -229,16 +228,16 @@ class ReplayMemory(nn.Module):
             self.num_stored += len(new_rows)
 
     def sample(self, batch_size):
-        """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
+        """Draws indices (B,) with replacement, a batch of fields (B, ...), weights (B,) up to 1."""
         cdf = self.priorities.flatten().cumsum(0, dtype=torch.float64).view_as(self.priorities)
         start, end = cdf[..., :1] - self.priorities[..., :1], cdf[..., -1:]
         u = torch.rand(*start.shape[:-1], batch_size, dtype=torch.float64, device=start.device)
         mass = start + u * (end - start) * (1 - 1e-12)  # never the end
         indices = torch.searchsorted(cdf, mass, right=True).clamp(max=cdf.shape[-1] - 1)  # of NaN
-        rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
-        # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
+        batch = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2).split(self.sizes, -1)
+        # (M * P(i))^-beta over its maximum; M and the sum of priorities cancel.
         smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
-        return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
+        return indices, batch, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
         """Writes a_max (B, A) and priorities (|TD error| + 1e-6)^alpha into the rows (B,)."""
@@ -250,7 +249,7 @@ class ReplayMemory(nn.Module):
 
 def split_budget(num_samples, ratios):
     """Splits by largest remainder, ties to the earlier one: 2 over (0.5, 0.5, 0) is (1, 1, 0)."""
-    shares = [round(num_samples * ratio, 9) for ratio in ratios]  # 0.29 * 100 is 28.999999999999996
+    shares = [round(num_samples * ratio, 9) for ratio in ratios]  # 0.29 * 100 < 29
     counts = [int(share) for share in shares]
     by_remainder = sorted(range(len(ratios)), key=lambda i: counts[i] - shares[i])
     for i in by_remainder[: num_samples - sum(counts)]:
@@ -259,17 +258,17 @@ def split_budget(num_samples, ratios):
 
 
 def nearest_bin(actions, num_bins):
-    """Index of the grid point nearest to each coordinate: (...) in [-1, 1] -> (...) in 0..K-1."""
+    """The nearest grid point: coordinates (...) in [-1, 1] -> (...) in 0..K-1."""
     return ((actions + 1) / 2 * (num_bins - 1)).round().long()
 
 
 def bin_value(bins, num_bins):
-    """The K grid points, evenly spaced from -1 to 1: (...) in 0..K-1 -> (...) in [-1, 1]."""
+    """The evenly spaced grid points: (...) in 0..K-1 -> (...) in [-1, 1]."""
     return bins * (2 / (num_bins - 1)) - 1
 
 
 def sample_uniform(size, num_bins=None, device=None):
-    """Uniform samples of the action space, or of its grid if num_bins is given."""
+    """Uniform samples of the action space or, with num_bins, of its grid."""
     if num_bins:
         return bin_value(torch.randint(num_bins, size, device=device), num_bins)
     return torch.rand(size, device=device) * 2 - 1
@@ -306,7 +305,7 @@ def argmax_action(q_network, features, actions, bfloat16=False):
 
 @torch.no_grad()
 def greedy_action(q_network, args, obs):
-    """The argmax action (A,) of the online networks for one observation (obs_size,)."""
+    """The argmax action (A,) of the online networks for an observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args)
     return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu)[0].squeeze(0)
@@ -324,18 +323,18 @@ def argmax_predictor_loss(mode, logits, a_max):
 
 
 def training_loss(q_network, target_network, args, batch, weights):
-    """For rows (B, ...) of the memory: the loss, a_max (B, A), TD errors (B,) and metrics."""
+    """For a batch of the memory: the loss, a_max (B, A), TD errors (B,) and metrics."""
     obs, next_obs, actions, stored, rewards, terminated = batch
     with torch.no_grad():
-        # The best action at s' that the *target* networks find, against the one stored: in float32,
-        # since rounding must not replace a better action.
+        # The best action that the *target* networks find against the one stored, in float32:
+        # rounding must not replace a better action.
         features = target_network.obs_stream(next_obs)
         samples = sample_actions(target_network, features, args.num_target_samples, args)
         sampled, *_ = argmax_action(target_network, features, samples, args.bfloat16)
         finalists = torch.stack([sampled, stored if args.stored_action else sampled], dim=1)
         a_max, next_values, winner = argmax_action(target_network, features, finalists)
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
-        # The predictors' losses do not reach the observation stream (Figure 4, dashed lines).
+        # The predictors' losses do not reach the observation stream (dashed in Figure 4).
         next_features = q_network.obs_stream(next_obs)
     q = q_network.q_values(q_network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
     td_errors = target - q
@@ -367,8 +366,7 @@ def over_seeds(function, args, *networks):
 
 def train_step(training_losses, online, target, optimizer, memory, args):
     """One update of Algorithm 1 for each seed. Returns metrics (S,) on the device."""
-    indices, rows, weights = memory.sample(args.batch_size)
-    batch = rows.split(memory.sizes, dim=-1)
+    indices, batch, weights = memory.sample(args.batch_size)
     loss, a_max, td_errors, metrics = training_losses([online, target], batch, weights)
     optimizer.zero_grad()
     loss.sum().backward()  # to the weights of a seed this is the gradient of its own loss
@@ -378,7 +376,7 @@ def train_step(training_losses, online, target, optimizer, memory, args):
 
 
 class CudaGraph:
-    """function(), whose kernels are recorded and replayed: to launch each of them takes longer."""
+    """function(), whose kernels are recorded and replayed: to launch each takes longer."""
 
     def __init__(self, function):
         self.function, self.num_calls = function, 0
@@ -396,7 +394,7 @@ class CudaGraph:
 
 
 def episode_seed(seed, episode):
-    """Each episode has a seed of its own, below 2**31, so that --resume can play it again."""
+    """Each episode has a seed below 2**31, with which --resume can play it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
@@ -496,7 +494,7 @@ def evaluate(greedy, envs, args, stop):
     """Returns (S, episodes) of greedy ones, from the same states each time, fewer if stopped."""
     returns, rows = [[] for _ in envs.seeds], envs.rows
     rows["plays"] = False
-    with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
         torch.manual_seed(args.seed + 10**6)
         envs.start()
         envs.wait()
@@ -521,15 +519,15 @@ def save(state, path):
 
 
 if __name__ == "__main__":
-    words, path = sys.argv[1:], None
+    words = sys.argv[1:]
     args = parse_args(words)
     saved = {"global_step": 0, "wall_time": 0.0}
-    if args.resume:
-        path = pathlib.Path(args.resume, "checkpoint.pt" if os.path.isdir(args.resume) else "")
+    if path := args.resume:
+        path = path / "checkpoint.pt" if path.is_dir() else path
         try:  # executes no code from the file
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
-            saved["memory"]  # a model.pt cannot be resumed
+            assert "memory" in saved, "it is a model.pt"
         except Exception as error:  # no such file, a cut one, one of something else
             sys.exit(f"error: {path} is not a checkpoint.pt of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
@@ -546,8 +544,8 @@ if __name__ == "__main__":
     if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
     name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    names = [(name % seed).translate({47: "_", 58: "_"}) for seed in seeds]
-    run_dirs = [pathlib.Path("runs", name) for name in names]
+    names = [re.sub("[/:]", "_", name % seed) for seed in seeds]
+    run_dirs = [Path("runs", name) for name in names]
     # Of each seed the episode to play and, in a run that goes on, actions and where they lead to.
     starts = [(seed, 0, (), None) for seed in seeds]
     if path:  # the other folders lie beside the first one, which may have been renamed
@@ -567,7 +565,7 @@ if __name__ == "__main__":
     if args.eval_frequency:
         eval_envs = Envs(args, sizes, [(seed + 10**6, 0, (), None) for seed in seeds], limit)
     on_cuda = args.cuda and torch.cuda.is_available()
-    device = torch.device("cuda" if on_cuda else "cpu")
+    device = "cuda" if on_cuda else "cpu"
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
     if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12) // args.num_seeds):
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
@@ -583,9 +581,8 @@ if __name__ == "__main__":
     global_step = saved["global_step"]  # environment steps taken, of each seed
     args.on_grid = 0 < args.discrete_until >= global_step
     # What makes it fast: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
-    compiled = args.compile
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = bf16 and compiled and args.mixed_precision
+    args.bfloat16 = bf16 and args.compile and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
@@ -611,26 +608,25 @@ if __name__ == "__main__":
     def greedy(obs):
         return np.concatenate([policy(group, obs[half]) for group, half in enumerate(halves)])
 
-    if compiled:
+    if args.compile:
         print("compiling, for up to two minutes ...", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
         greedy_actions = torch.compile(greedy_actions, **options)
         training_losses = torch.compile(training_losses, **options)
         try:
             greedy(host_obs.numpy())
-            _, rows, weights = memory.sample(args.batch_size)
-            batch = rows.split(memory.sizes, dim=-1)
+            _, batch, weights = memory.sample(args.batch_size)
             training_losses([online, target], batch, weights)[0].sum().backward()
+            if on_cuda:
+                torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+                searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
-            compiled = args.bfloat16 = False
+            args.bfloat16 = False
             torch.set_float32_matmul_precision("highest")
             torch.compiler.set_stance("force_eager")
             cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
-    if compiled and on_cuda:
-        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
-        searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
 
     def act(group):
         """Has the environments of a half of the seeds take a step."""
@@ -640,16 +636,15 @@ if __name__ == "__main__":
         envs.start(halves[group], torch.where(explores, uniform, policy(group, obs)).numpy())
 
     def is_due(frequency):
-        return frequency and global_step % frequency == 0
+        return frequency and global_step and global_step % frequency == 0
 
-    # What a run leaves: its flags, its logs and, if asked for, checkpoints and the models.
-    config = {"command": sys.argv, "args": asdict(args), "torch": torch.__version__}
+    config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     start, writers, logs = time.time() - saved["wall_time"], [], []
     for seed, run_dir in zip(seeds, run_dirs, strict=True):
         run_dir.mkdir(parents=True, exist_ok=path is not None)
-        config["args"]["seed"] = seed
-        (run_dir / f"config{global_step or ''}.json").write_text(json.dumps(config, indent=2))
+        text = json.dumps(config | {"args": vars(args) | {"seed": seed}}, indent=2, default=str)
+        (run_dir / f"config{global_step or ''}.json").write_text(text)
         writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
         atexit.register(writers[-1].close)  # on an error too: what was logged stays
         logs += [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
@@ -658,8 +653,7 @@ if __name__ == "__main__":
             logs[-1].write("global_step,episode,episodic_return,wall_time\n")
     for log, size in zip(logs, saved["log_sizes"], strict=True) if path else ():
         log.truncate(size)  # what came later comes again
-    # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
-    if path:
+    if path:  # the run goes on where its checkpoint was written
         for name, value in online.items():
             value.data.copy_(saved["online"][name])
             target[name].copy_(saved["target"][name])
@@ -677,8 +671,8 @@ if __name__ == "__main__":
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
         last = global_step == args.total_timesteps
-        saves = stop or is_due(args.checkpoint_frequency)
-        saves = saves or last and (run_dirs[0] / "checkpoint.pt").exists()
+        saves = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
+        saves = saves or stop or last and (run_dirs[0] / "checkpoint.pt").exists()
         switches = args.on_grid and global_step == args.discrete_until
         pauses = saves or last or switches or is_due(args.eval_frequency)
         for group, half in enumerate(halves):
@@ -720,7 +714,7 @@ if __name__ == "__main__":
             tqdm.write(f"stopped after step {global_step}; to go on: {command}")
             sys.exit(128 + stop[0])
         if pauses:
-            if global_step and is_due(args.eval_frequency):
+            if is_due(args.eval_frequency):
                 returns = evaluate(greedy, eval_envs, args, stop)
                 if stop:
                     continue  # it comes again when the run goes on

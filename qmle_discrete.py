@@ -13,7 +13,7 @@
 Algorithm 1 of "Learning in complex action spaces without policy gradients". To find max_a Q(s, a),
 it draws uniform actions and samples of a learned argmax predictor, adds the best action known for
 that state, and keeps the best under Q, which the predictor then learns to propose (Section 3.3).
-Defaults are the paper's (Table 1) or, in brackets, its authors' code's or ours.
+Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
 
 Shapes: B batch of states, N action samples per state, A action dimensions, K choices per dimension
 (the most of any; a Box gets a grid). Actions are whole numbers from 0 outside PlainEnv.
@@ -24,14 +24,15 @@ import contextlib
 import functools
 import json
 import os
-import pathlib
+import re
 import shlex
 import signal
 import sys
 import time
 import warnings
 from collections import ChainMap
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Annotated
 
 import gymnasium as gym
@@ -45,7 +46,7 @@ from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-SCRIPT = pathlib.Path(__file__).stem
+SCRIPT = Path(__file__).stem
 Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
 Count = Annotated[int, (1, 10**12)]
 Steps = Annotated[int, (0, 10**12)]
@@ -57,39 +58,39 @@ class Algorithm:
     seed: Annotated[int, (0, 2**31)] = 1  # of networks, sampling and environment [ours]
     total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
     learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
-    buffer_size: Count = 1_000_000  # transitions the replay memory holds
+    buffer_size: Count = 1_000_000  # transitions in the replay memory
     gamma: Share = 0.99  # discount factor
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 1000  # steps before the first update
     train_frequency: Count = 10  # steps per update
     target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
-    exploration_epsilon: Share = 0.1  # probability of a uniformly random action
+    exploration_epsilon: Share = 0.1  # probability of a random action
     num_target_samples: Count = 100  # m_target: search set size of the TD target
     num_greedy_samples: Count = 1000  # m_greedy: search set size of acting
-    uniform_ratio: Share = 0.9  # rho_0: share of the search set drawn uniformly
-    categorical_ratio: Share = 0.1  # rho_2: share from the factored categorical predictor [ours]
+    uniform_ratio: Share = 0.9  # rho_0: uniform share of the search set
+    categorical_ratio: Share = 0.1  # rho_2: share of the categorical one [ours]
     enumerate: bool = True  # search all joint actions if they are no more than the samples [ours]
     num_bins: Annotated[int, (2, 10**4)] = 3  # K of a Box: points per dimension, bounds included
-    priority_exponent: Share = 0.6  # alpha of prioritized replay; 0 draws uniformly
-    importance_exponent: Share = 0.2  # beta of prioritized replay [constant as in the code]
-    stored_action: bool = True  # the action stored with a transition joins its search set
+    priority_exponent: Share = 0.6  # alpha of prioritized replay
+    importance_exponent: Share = 0.2  # beta, constant [code]
+    stored_action: bool = True  # the stored action joins the search set
 
 
 @dataclass
 class Evaluation:
     eval_frequency: Steps = 0  # steps between evaluations; 0 is never
     eval_episodes: Count = 10  # greedy episodes per evaluation
-    eval_max_steps: Count = 1000  # of an episode, if the environment has no time limit
-    capture_video: bool = False  # record these episodes as mp4 in the run directory
-    evaluate_only: str | None = None  # a run directory or its model.pt to play, not to train
+    eval_max_steps: Count = 1000  # of an episode without a time limit
+    capture_video: bool = False  # record these episodes as mp4
+    evaluate_only: Path | None = None  # a run directory or its model.pt to play, not to train
 
 
 @dataclass
 class Run:
     save_model: bool = False  # write model.pt at the end
     checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
-    resume: str | None = None  # a run directory or its checkpoint.pt to go on from
-    track: bool = False  # log to Weights & Biases (WANDB_PROJECT, WANDB_ENTITY)
+    resume: Path | None = None  # a run directory or its checkpoint.pt to go on from
+    track: bool = False  # log to Weights & Biases too
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Machine:
 
 @dataclass
 class Args(Algorithm, Evaluation, Run, Machine):
-    bfloat16 = False  # not a flag: set below
+    bfloat16 = False  # not a flag
 
 
 def parse_args(words):
@@ -114,7 +115,7 @@ def check_args(args):
     """Exits with one line where a number is out of its range."""
     for flag in fields(Args):
         for low, high in getattr(flag.type, "__metadata__", ()):
-            if not low <= (value := getattr(args, flag.name)) <= high:  # NaN fails too
+            if not low <= (value := getattr(args, flag.name)) <= high:  # or NaN
                 name = flag.name.replace("_", "-")
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
     if abs((total := args.uniform_ratio + args.categorical_ratio) - 1) > 1e-6:
@@ -145,14 +146,14 @@ class PlainEnv(gym.Wrapper):
             obs, *numbers, info = self.env.step(action)
         except PhysicsError as error:  # the simulation has diverged
             obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
-            numbers = 0, False, True  # no reward, truncated
+            numbers = 0, False, True  # truncated
         return obs, *(np.asarray(number).item() for number in numbers), info
 
 
 def make_env(env_id, num_bins, render=False):
-    """A PlainEnv with float32 observations (obs_size,) and info["episode"] when one ends."""
+    """A PlainEnv with float32 observations (obs_size,) that counts returns and lengths."""
     os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
-    import shimmy  # noqa: F401, registers the dm_control environments
+    import shimmy  # noqa: F401, registers dm_control
 
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
     try:
@@ -163,12 +164,12 @@ def make_env(env_id, num_bins, render=False):
     box = getattr(space.dtype, "kind", "") == "f" and np.abs([space.low, space.high]).max() < 1e6
     if not box and not hasattr(space, "start"):
         sys.exit(f"error: {env_id} has actions {space}, expected (Multi)Discrete or a Box < 1e6")
-    if render:  # what does not work is found out now, not at the first evaluation
+    if render:  # better now than at the first evaluation
         env.reset()
         env.render()  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
     env = gym.wrappers.TransformAction(env, lambda a: to_env_action(a, space, num_bins), None)
     env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
-    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env), buffer_length=10)
+    return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env))
 
 
 class ResidualBlock(nn.Sequential):
@@ -211,8 +212,7 @@ class QNetwork(nn.Module):
     def q_values(self, features, actions):
         """Q(s, a) of N actions per state: features (B, 128), actions (B, N, A) -> (B, N)."""
         action_features = self.action_stream(self.encode(actions))  # (B, N, 128)
-        # joint_block on both: of its first layer the half that reads features is computed only once
-        # per state and added to all N action halves.
+        # joint_block(joint), the half of its first layer that reads features only once per state
         obs_weight, action_weight = self.joint_block[0].weight.split(128, dim=1)
         obs_half = F.linear(features, obs_weight, self.joint_block[0].bias)  # (B, 256)
         hidden = obs_half.unsqueeze(1) + F.linear(action_features, action_weight)  # (B, N, 256)
@@ -228,7 +228,7 @@ class ReplayMemory(nn.Module):
     def __init__(self, args, obs_size, action_size, device, seeds=()):
         super().__init__()
         self.alpha, self.beta = args.priority_exponent, args.importance_exponent
-        # A transition is one row, so that storing or drawing it is one copy. The fields are views.
+        # A transition is a row, to store or draw it in one copy; its fields are views.
         self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
         self.register_buffer("rows", rows)
@@ -239,7 +239,7 @@ class ReplayMemory(nn.Module):
         self.new_rows = []  # on the host, until store
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Takes a transition, with a_max <- action."""
+        """Takes a transition, whose a_max is the action at first."""
         row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
@@ -254,16 +254,16 @@ class ReplayMemory(nn.Module):
             self.num_stored += len(new_rows)
 
     def sample(self, batch_size):
-        """Draws with replacement: indices (B,), rows (B, D) and importance weights (B,) up to 1."""
+        """Draws indices (B,) with replacement, a batch of fields (B, ...), weights (B,) up to 1."""
         cdf = self.priorities.flatten().cumsum(0, dtype=torch.float64).view_as(self.priorities)
         start, end = cdf[..., :1] - self.priorities[..., :1], cdf[..., -1:]
         u = torch.rand(*start.shape[:-1], batch_size, dtype=torch.float64, device=start.device)
         mass = start + u * (end - start) * (1 - 1e-12)  # never the end
         indices = torch.searchsorted(cdf, mass, right=True).clamp(max=cdf.shape[-1] - 1)  # of NaN
-        rows = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2)
-        # (M * P(i))^-beta over its maximum, of the smallest priority; M and the total cancel.
+        batch = torch.take_along_dim(self.rows, indices.unsqueeze(-1), dim=-2).split(self.sizes, -1)
+        # (M * P(i))^-beta over its maximum; M and the sum of priorities cancel.
         smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
-        return indices, rows, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
+        return indices, batch, (self.priorities.gather(-1, indices) / smallest) ** -self.beta
 
     def remember(self, indices, a_max, td_errors):
         """Writes a_max (B, A) and priorities (|TD error| + 1e-6)^alpha into the rows (B,)."""
@@ -275,7 +275,7 @@ class ReplayMemory(nn.Module):
 
 def split_budget(num_samples, ratios):
     """Splits by largest remainder, ties to the earlier one: 2 over (0.5, 0.5, 0) is (1, 1, 0)."""
-    shares = [round(num_samples * ratio, 9) for ratio in ratios]  # 0.29 * 100 is 28.999999999999996
+    shares = [round(num_samples * ratio, 9) for ratio in ratios]  # 0.29 * 100 < 29
     counts = [int(share) for share in shares]
     by_remainder = sorted(range(len(ratios)), key=lambda i: counts[i] - shares[i])
     for i in by_remainder[: num_samples - sum(counts)]:
@@ -284,7 +284,7 @@ def split_budget(num_samples, ratios):
 
 
 def bin_value(bins, num_bins):
-    """The K grid points, evenly spaced from -1 to 1: (...) in 0..K-1 -> (...) in [-1, 1]."""
+    """The evenly spaced grid points: (...) in 0..K-1 -> (...) in [-1, 1]."""
     return bins * (2 / (num_bins - 1)) - 1
 
 
@@ -325,7 +325,7 @@ def argmax_action(q_network, features, actions, bfloat16=False):
 
 @torch.no_grad()
 def greedy_action(q_network, args, obs):
-    """The argmax action (A,) of the online networks for one observation (obs_size,)."""
+    """The argmax action (A,) of the online networks for an observation (obs_size,)."""
     features = q_network.obs_stream(obs.unsqueeze(0))
     actions = sample_actions(q_network, features, args.num_greedy_samples, args)
     return argmax_action(q_network, features, actions, args.bfloat16 and obs.is_cpu)[0].squeeze(0)
@@ -342,19 +342,19 @@ def argmax_predictor_loss(logits, a_max):
 
 
 def training_loss(q_network, target_network, args, batch, weights):
-    """For rows (B, ...) of the memory: the loss, a_max (B, A), TD errors (B,) and metrics."""
+    """For a batch of the memory: the loss, a_max (B, A), TD errors (B,) and metrics."""
     obs, next_obs, actions, stored, rewards, terminated = batch
     actions, stored = actions.long(), stored.long()  # the memory holds floats
     with torch.no_grad():
-        # The best action at s' that the *target* networks find, against the one stored: in float32,
-        # since rounding must not replace a better action.
+        # The best action that the *target* networks find against the one stored, in float32:
+        # rounding must not replace a better action.
         features = target_network.obs_stream(next_obs)
         samples = sample_actions(target_network, features, args.num_target_samples, args)
         sampled, *_ = argmax_action(target_network, features, samples, args.bfloat16)
         finalists = torch.stack([sampled, stored if args.stored_action else sampled], dim=1)
         a_max, next_values, winner = argmax_action(target_network, features, finalists)
         target = td_target(rewards.squeeze(1), terminated.squeeze(1), next_values, args.gamma)
-        # The predictor's loss does not reach the observation stream (Figure 4, dashed lines).
+        # The predictor's loss does not reach the observation stream (dashed in Figure 4).
         next_features = q_network.obs_stream(next_obs)
     q = q_network.q_values(q_network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
     td_errors = target - q
@@ -368,9 +368,8 @@ def training_loss(q_network, target_network, args, batch, weights):
 
 
 def train_step(q_network, target_network, optimizer, memory, args):
-    """One update of Algorithm 1. Returns metrics on the device, so that the host need not wait."""
-    indices, rows, weights = memory.sample(args.batch_size)
-    batch = rows.split(memory.sizes, dim=-1)
+    """One update of Algorithm 1. Metrics stay on the device, for the host not to wait."""
+    indices, batch, weights = memory.sample(args.batch_size)
     loss, a_max, td_errors, metrics = training_loss(q_network, target_network, args, batch, weights)
     optimizer.zero_grad()
     loss.backward()
@@ -380,7 +379,7 @@ def train_step(q_network, target_network, optimizer, memory, args):
 
 
 class CudaGraph:
-    """function(), whose kernels are recorded and replayed: to launch each of them takes longer."""
+    """function(), whose kernels are recorded and replayed: to launch each takes longer."""
 
     def __init__(self, function):
         self.function, self.num_calls = function, 0
@@ -398,30 +397,29 @@ class CudaGraph:
 
 
 def episode_seed(seed, episode):
-    """Each episode has a seed of its own, below 2**31, so that --resume can play it again."""
+    """Each episode has a seed below 2**31, with which --resume can play it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
 def check_finite(step, **values):
     """Exits with one line where a value is not finite as float32; the logs stay."""
-    if not (np.abs(np.concatenate([*values.values()], axis=None)) < 3e38).all():
-        name = next(name for name, value in values.items() if not (np.abs(value) < 3e38).all())
-        sys.exit(f"error: {name} is not finite at step {step}: {values[name]}; the logs stay")
+    for name, value in values.items():
+        if not np.abs(value).max() < 3e38:  # or NaN
+            sys.exit(f"error: {name} is not finite at step {step}: {value}; the logs stay")
 
 
 def evaluate(policy, args, stop, video_dir):
-    """Returns of greedy episodes, from the same states each time; fewer once there is a stop."""
+    """Returns of greedy episodes, from the same states each time; fewer after a stop."""
     env = make_env(args.env_id, args.num_bins, args.capture_video)
     seed, returns = args.seed + 10**6, []
-    limit = env.spec.max_episode_steps or args.eval_max_steps
     if args.capture_video:  # Shimmy's own frame rate is wrong
         fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
         env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
-    with torch.random.fork_rng(range(torch.cuda.device_count())):  # for training to go on as before
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
         torch.manual_seed(seed)
         for episode in tqdm(range(args.eval_episodes), "evaluation", leave=False):
             obs, _ = env.reset(seed=episode_seed(seed, episode))
-            for step in range(limit):
+            for step in range(env.spec.max_episode_steps or args.eval_max_steps):
                 obs, reward, terminated, truncated, _ = env.step(policy(obs))
                 check_finite(step, obs=obs, reward=reward)
                 if stop:
@@ -429,7 +427,7 @@ def evaluate(policy, args, stop, video_dir):
                 if terminated or truncated:
                     break
             else:
-                tqdm.write(f"an evaluation episode is cut off after {limit} steps", file=sys.stderr)
+                tqdm.write(f"an evaluation is cut off after {step + 1} steps", file=sys.stderr)
             returns.append(env.get_wrapper_attr("episode_returns"))
     with contextlib.suppress(Exception):
         env.close()
@@ -445,17 +443,16 @@ def save(state, path):
 
 
 if __name__ == "__main__":
-    words, path = sys.argv[1:], None
+    words = sys.argv[1:]
     args = parse_args(words)
     saved = {"global_step": 0, "wall_time": 0.0, "num_episodes": 0, "log_sizes": (0, 0)}
-    evaluate_only = args.evaluate_only is not None
-    if (source := args.evaluate_only if evaluate_only else args.resume) is not None:
-        name = "model.pt" if evaluate_only else "checkpoint.pt"
-        path = pathlib.Path(source, name if os.path.isdir(source) else "")
+    if path := args.evaluate_only or args.resume:
+        name = "model.pt" if args.evaluate_only else "checkpoint.pt"
+        path = path / name if path.is_dir() else path
         try:  # executes no code from the file
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
-            saved["q_network" if evaluate_only else "memory"]  # a model.pt cannot be resumed
+            assert args.evaluate_only or "memory" in saved, "it is a model.pt"
         except Exception as error:  # no such file, a cut one, one of something else
             sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
@@ -468,57 +465,20 @@ if __name__ == "__main__":
     sizes = env.observation_space.shape[0], action_size, num_choices, by_value, args.buffer_size
     if path and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
-    on_cuda = args.cuda and torch.cuda.is_available()
-    device = torch.device("cuda" if on_cuda else "cpu")
-    free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
-    num = args.num_target_samples * args.batch_size if on_cuda else args.num_target_samples + 3200
-    num = 0 if by_value else max(num, args.num_greedy_samples)  # one-hot actions at a time
-    free = max(free - (one_hot := 12 * num * action_size * max(num_choices)), 0)  # bytes
-    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12)) and not evaluate_only:
-        rows = f"{fits} rows beside {one_hot / 2**30:.2f} GiB of one-hot actions"
-        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {rows}")
     stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
+    on_cuda = args.cuda and torch.cuda.is_available()
+    device = "cuda" if on_cuda else "cpu"
     torch.manual_seed(args.seed)
     q_network, target_network = (QNetwork(sizes[0], *sizes[2:4]).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
-    adam = {"lr": args.learning_rate, "capturable": on_cuda}
-    optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
-    memory = ReplayMemory(args, *sizes[:2], device)
     global_step = saved["global_step"]  # environment steps taken
-    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
-    compiled = args.compile and not evaluate_only
-    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = bf16 and compiled and args.mixed_precision
-    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
-    if compiled:
-        print("compiling, for up to two minutes ...", file=sys.stderr)
-        options = {"dynamic": False, "options": {"fallback_random": True}}
-        greedy_action = torch.compile(greedy_action, **options)
-        training_loss = torch.compile(training_loss, **options)  # in train_step too
-        try:
-            greedy_action(q_network, args, memory.obs[0])
-            _, rows, weights = memory.sample(args.batch_size)
-            batch = rows.split(memory.sizes, dim=-1)
-            training_loss(q_network, target_network, args, batch, weights)[0].backward()
-        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
-            compiled = args.bfloat16 = False
-            torch.set_float32_matmul_precision("highest")
-            torch.compiler.set_stance("force_eager")
-            cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
-            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
-    torch.manual_seed(args.seed)  # the same draws, compiled or not
     host_obs, host_action = (torch.zeros(n, pin_memory=on_cuda) for n in sizes[:2])
 
     def search():
         action = greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
         host_action.copy_(action.float(), non_blocking=True)
-
-    update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
-    if compiled and on_cuda:
-        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
-        search, update = CudaGraph(search), CudaGraph(update)
 
     def policy(obs):
         host_obs.numpy()[:] = obs
@@ -527,18 +487,52 @@ if __name__ == "__main__":
             torch.cuda.synchronize()
         return host_action.numpy().copy()
 
-    if evaluate_only:
+    if args.evaluate_only:
         q_network.load_state_dict(saved["q_network"])
         returns = evaluate(policy, args, stop, path.parent / "videos")
         print("returns:", np.round(returns, 1), f"mean: {np.mean(returns or np.nan):.1f}")
         sys.exit(128 + stop[0] if stop else 0)
-    # What a run leaves: its flags, its logs and, if asked for, checkpoints and the model.
+    free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
+    num = args.num_target_samples * args.batch_size if on_cuda else args.num_target_samples + 3200
+    num = 0 if by_value else max(num, args.num_greedy_samples)  # one-hot actions at a time
+    free = max(free - (one_hot := 12 * num * action_size * max(num_choices)), 0)  # bytes
+    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12)):
+        rows = f"{fits} rows beside {one_hot / 2**30:.2f} GiB of one-hot actions"
+        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {rows}")
+    memory = ReplayMemory(args, *sizes[:2], device)
+    adam = {"lr": args.learning_rate, "capturable": on_cuda}
+    optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
+    update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
+    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = bf16 and args.compile and args.mixed_precision
+    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    if args.compile:
+        print("compiling, for up to two minutes ...", file=sys.stderr)
+        options = {"dynamic": False, "options": {"fallback_random": True}}
+        greedy_action = torch.compile(greedy_action, **options)
+        training_loss = torch.compile(training_loss, **options)  # in train_step too
+        try:
+            search()
+            _, batch, weights = memory.sample(args.batch_size)
+            training_loss(q_network, target_network, args, batch, weights)[0].backward()
+            if on_cuda:
+                torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+                search, update = CudaGraph(search), CudaGraph(update)
+        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
+            args.bfloat16 = False
+            torch.set_float32_matmul_precision("highest")
+            torch.compiler.set_stance("force_eager")
+            cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
+            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
+    torch.manual_seed(args.seed)  # the same draws, compiled or not
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    run_dir = path.parent if path else pathlib.Path("runs", name.translate({47: "_", 58: "_"}))
+    run_dir = path.parent if path else Path("runs", re.sub("[/:]", "_", name))
     run_dir.mkdir(parents=True, exist_ok=path is not None)
-    config = {"command": sys.argv, "args": asdict(args), "torch": torch.__version__}
+    config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
-    (run_dir / f"config{global_step or ''}.json").write_text(json.dumps(config, indent=2))
+    text = json.dumps(config, indent=2, default=str)
+    (run_dir / f"config{global_step or ''}.json").write_text(text)
     run_id = saved.get("run_id", run_dir.name)  # a run that has been moved stays the same one
     if args.track:
         import wandb
@@ -549,17 +543,20 @@ if __name__ == "__main__":
     atexit.register(writer.close)  # on an error too: what was logged stays
     start = time.time() - saved["wall_time"]
     logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
-    for log, size in zip(logs, saved["log_sizes"], strict=True):
-        log.truncate(size)  # what came later comes again
-    if not path:
-        logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
-        logs[1].write("global_step,episode,episodic_return,wall_time\n")
-    # A run begins, or goes on where its checkpoint was written: all that it depends on is in there.
+    for file, size in zip(logs, saved["log_sizes"], strict=True):
+        file.truncate(size)  # what came later comes again
+
+    def log(name, value):
+        writer.add_scalar(name, value, global_step)
+
+    def is_due(frequency):
+        return frequency and global_step and global_step % frequency == 0
+
     modules = {"q_network": q_network, "target_network": target_network}
     modules |= {"optimizer": optimizer, "memory": memory}
     num_episodes = saved["num_episodes"]
     obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
-    if path:
+    if path:  # the run goes on where its checkpoint was written
         for name, module in modules.items():
             module.load_state_dict(saved[name])
         optimizer.param_groups[0] |= adam  # the flag and the device may be others now
@@ -572,17 +569,20 @@ if __name__ == "__main__":
             print("the episode is not played the same again or not in memory: a new one starts")
             num_episodes += 1
             obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+    else:
+        logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
+        logs[1].write("global_step,episode,episodic_return,wall_time\n")
     print(f"training on {config['device']} from step {global_step}; run: {run_dir}")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
         model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
-        due = args.checkpoint_frequency and global_step % args.checkpoint_frequency == 0
+        due = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
         last = global_step == args.total_timesteps
         if stop or due or last and (run_dir / "checkpoint.pt").exists():
             memory.store()
             state = model | {name: module.state_dict() for name, module in modules.items()}
             state |= {"num_episodes": num_episodes, "episode_length": env.episode_lengths}
-            state |= {"log_sizes": [os.path.getsize(log.name) for log in logs], "run_id": run_id}
+            state |= {"log_sizes": [os.path.getsize(file.name) for file in logs], "run_id": run_id}
             state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
@@ -590,13 +590,13 @@ if __name__ == "__main__":
                 command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
                 tqdm.write(f"stopped after step {global_step}; to go on: {command}")
                 sys.exit(128 + stop[0])
-        if global_step and args.eval_frequency and global_step % args.eval_frequency == 0:
+        if is_due(args.eval_frequency):
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:
                 continue  # it comes again when the run goes on
-            for episode, value in enumerate(returns):
-                print(global_step, episode, value, time.time() - start, sep=",", file=logs[1])
-            writer.add_scalar("eval/episodic_return", np.mean(returns), global_step)
+            for row in enumerate(returns):
+                print(global_step, *row, time.time() - start, sep=",", file=logs[1])
+            log("eval/episodic_return", np.mean(returns))
         if last:
             break
         if torch.rand(()).item() < args.exploration_epsilon:
@@ -605,34 +605,34 @@ if __name__ == "__main__":
             action = policy(obs)
         # Learn from the steps so far. It stands here so that a GPU works on it during env.step.
         learns = global_step >= args.learning_starts
-        if learns and global_step % args.train_frequency == 0:
+        if learns and is_due(args.train_frequency):
             memory.store()
             metrics = update()
-        if learns and global_step % args.target_network_frequency == 0:
+        if learns and is_due(args.target_network_frequency):
             target_network.load_state_dict(q_network.state_dict())
-        if learns and global_step % (10 * args.train_frequency) == 0:  # reading waits for a GPU
+        if learns and is_due(10 * args.train_frequency):  # reading waits for a GPU
             for name, value in metrics.items():
                 check_finite(global_step, **{name: value.item()})
-                writer.add_scalar(name, value.item(), global_step)
-            writer.add_scalar("charts/SPS", global_step / (time.time() - start), global_step)
+                log(name, value.item())
+            log("charts/SPS", global_step / (time.time() - start))
         next_obs, reward, terminated, truncated, info = env.step(action)
         global_step += 1
         progress.update()
         check_finite(global_step, action=action, obs=obs, next_obs=next_obs, reward=reward)
         if "physics_error" in info:
             tqdm.write(f"step {global_step}: {info['physics_error']}; a new episode starts")
-            writer.add_scalar("charts/physics_error", 1, global_step)
+            log("charts/physics_error", 1)
         else:
             memory.add(obs, action, reward, next_obs, terminated)
         obs = next_obs
         if terminated or truncated:
-            episodic_return, length = info["episode"]["r"], info["episode"]["l"]
+            episodic_return, length = env.episode_returns, env.episode_lengths
             print(global_step, episodic_return, length, time.time() - start, sep=",", file=logs[0])
-            writer.add_scalar("charts/episodic_return", episodic_return, global_step)
-            writer.add_scalar("charts/episodic_length", length, global_step)
+            log("charts/episodic_return", episodic_return)
+            log("charts/episodic_length", length)
             progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
             num_episodes += 1
             obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
     if args.save_model:
         save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
-    tqdm.write(f"last returns: {np.mean(env.return_queue or [np.nan]):.1f}; run: {run_dir}")
+    tqdm.write(f"done; run: {run_dir}")

@@ -104,9 +104,9 @@ def test_enumerated_argmax_is_brute_force():
 @pytest.mark.parametrize("script", [qmle_discrete, dqn_discretized])
 def test_update_has_the_exact_max_in_its_target(script, monkeypatch):
     args, network, target, optimizer, memory = make_update(script)
-    indices, rows, weights = memory.sample(32)
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, rows, weights))
-    obs, next_obs, actions, _, rewards, terminated = rows.clone().split(memory.sizes, dim=1)
+    indices, batch, weights = memory.sample(32)
+    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, batch, weights))
+    obs, next_obs, actions, _, rewards, terminated = batch
 
     def all_values(network, obs):  # (B, 30)
         if script is dqn_discretized:

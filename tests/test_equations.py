@@ -186,9 +186,9 @@ def make_update(**flags):
 @pytest.mark.parametrize("stored_action", [True, False])
 def test_update_computes_the_equations(stored_action, monkeypatch):
     args, network, target, optimizer, memory = make_update(stored_action=stored_action)
-    indices, rows, weights = memory.sample(32)
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, rows, weights))
-    obs, next_obs, actions, stored, rewards, terminated = rows.clone().split(memory.sizes, dim=1)
+    indices, batch, weights = memory.sample(32)
+    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, batch, weights))
+    obs, next_obs, actions, stored, rewards, terminated = batch
     search_set, before = script.sample_uniform((32, 20, 3)), memory.a_max.clone()
     assert weights.std() > 0.02
     sampling = mock.Mock(return_value=search_set)

@@ -45,8 +45,8 @@ def test_draws_and_weights_against_brute_force(capacity, num):
         set_td_errors(memory, chunk, td_errors[chunk] * (-1) ** chunk)
     expected = (td_errors.double().abs() + 1e-6) ** 0.6
     assert memory.priorities[:stored].double().allclose(expected, rtol=1e-5)
-    indices, rows, weights = memory.sample(20_000)
-    assert indices.max() < stored and rows.equal(memory.rows[indices])
+    indices, batch, weights = memory.sample(20_000)
+    assert indices.max() < stored and torch.cat(batch, 1).equal(memory.rows[indices])
     chance = expected / expected.sum()
     deviation = (20_000 * chance * (1 - chance)).clamp(min=1).sqrt()
     z = (indices.bincount(minlength=stored) - 20_000 * chance) / deviation
@@ -92,10 +92,10 @@ def test_many_seeds_draw_each_from_their_own_rows():
     memory.store()
     td_errors = torch.rand(3, 1400) * torch.tensor([[1.0], [10.0], [100.0]])
     memory.remember(torch.arange(1400).expand(3, -1), torch.rand(3, 1400, 1), td_errors)
-    indices, rows, weights = memory.sample(10_000)
+    indices, batch, weights = memory.sample(10_000)
     assert indices.shape == weights.shape == (3, 10_000)
     for k in range(3):
-        assert rows[k].equal(memory.rows[k, indices[k]])
+        assert torch.cat(batch, -1)[k].equal(memory.rows[k, indices[k]])
         chance = (td_errors[k].double() + 1e-6) ** 0.6
         counts = indices[k].bincount(minlength=1400)
         assert torch.corrcoef(torch.stack([counts.double(), chance]))[0, 1] > 0.7

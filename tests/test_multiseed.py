@@ -52,7 +52,7 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
         own = plain.ReplayMemory(args, OBS, A, torch.device(device))
         own.rows.copy_(before[k])
         own.priorities.copy_(memory.priorities[k])
-        draw = indices[k], drawn[k], weights[k]
+        draw = indices[k], [field[k] for field in drawn], weights[k]
         monkeypatch.setattr(own, "sample", lambda batch_size, draw=draw: draw)
         monkeypatch.setattr(plain, "sample_actions", lambda *_, k=k: search_sets[k])
         adam = torch.optim.Adam(networks[k].parameters(), lr=5e-4, fused=True)

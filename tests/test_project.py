@@ -12,6 +12,11 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 LINES = {"qmle_continuous.py": 620, "qmle_discrete.py": 640, "dqn_discretized.py": 560}
 LINES |= {"ddpg_continuous.py": 560, "qtopt_continuous.py": 560, "aql_continuous.py": 600}
 LINES |= {"qmle_continuous_multiseed.py": 760, "qmle_climbing.py": 290, "vdn_climbing.py": 290}
+# Of the learning scripts what they have today, 7% more on average than they are meant to.
+BYTES = {"qmle_continuous.py": 32_900, "qmle_discrete.py": 34_100, "dqn_discretized.py": 28_300}
+BYTES |= {"ddpg_continuous.py": 28_000, "qtopt_continuous.py": 29_000, "aql_continuous.py": 31_900}
+BYTES |= {"qmle_continuous_multiseed.py": 40_800}
+BYTES |= {"qmle_climbing.py": 15_000, "vdn_climbing.py": 15_000}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -41,6 +46,7 @@ def flags(source):
 def test_sizes_are_kept_and_flags_have_help(script):
     source = (ROOT / script).read_text()
     assert source.count("\n") <= LINES.get(script, 260)
+    assert len(source.encode()) <= BYTES.get(script, 12_000)
     assert flags(source) and all("  # " in line for line in flags(source).values())
 
 

@@ -79,10 +79,12 @@ def test_refusal_and_help_as_a_user_sees_them(tmp_path, run_script, capsys):
 def test_two_runs_of_one_second_never_share_a_folder(script, run_script, tmp_path, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda _: "now")
     flags = f"{tiny(script)} --env-id toy_envs:MatrixAction-v0 --total-timesteps 3"
+    flags += " --checkpoint-frequency 10"
     flags += " --num-seeds 1" * ("multiseed" in script)
     run_script(script, flags)
     (run_dir,) = tmp_path.glob("runs/*")
     assert run_dir.name.endswith(f"now-{os.getpid()}")  # another process has another number
+    assert not (run_dir / "checkpoint.pt").exists()  # none at step 0
     with pytest.raises(FileExistsError):
         run_script(script, flags)
 
