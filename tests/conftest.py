@@ -1,5 +1,6 @@
 """Shared by all tests: how a script is run, in this process or in one of its own."""
 
+import itertools
 import os
 import pathlib
 import runpy
@@ -23,11 +24,18 @@ CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
 TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500"
 SEARCH = "--num-target-samples 10 --num-greedy-samples 20"
+SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
+COUNTERPARTS = {
+    "ddpg": ("ddpg_continuous", ""),
+    "qtopt": ("qtopt_continuous", "--cem-samples 16 --cem-elites 4"),
+    "continuous": ("aql_continuous", SETS),
+    "discrete": ("aql_continuous", f"{SETS} --proposal discrete"),
+}
 
 
 def tiny(script):
     """Flags that make a run of a learning script take seconds."""
-    return TINY if script == "dqn_discretized" else f"{TINY} {SEARCH}"
+    return f"{TINY} {SEARCH}" if script.startswith("qmle") else TINY
 
 
 @pytest.fixture(autouse=True)
@@ -44,18 +52,15 @@ def run_script(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "tests")
-    ends = [0]
+    numbers = itertools.count()  # folders of one process have names by the second
+    monkeypatch.setattr(time, "strftime", lambda *_: str(next(numbers)))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(name, flags):
         as_given = "--compile" in flags or name.endswith(("_bandit", "_climbing"))
         plain = [] if as_given else ["--no-compile"]
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *plain])
-        if int(time.time()) == ends[-1]:  # folders of one process have names by the second
-            time.sleep(1 - time.time() % 1)
-        end = runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
-        ends.append(int(time.time()))
-        return end
+        return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
     yield run
     for number, handler in handlers.items():  # what a script does with them is for its own process
@@ -113,6 +118,32 @@ def make_update(script, args, last, num=50, device="cpu"):
     memory.remember(torch.arange(num, device=device), memory.a_max[:num].clone(), td_errors)
     adam = {"lr": 5e-4, "fused": True, "capturable": device == "cuda"}
     return network, target, torch.optim.Adam(network.parameters(), **adam), memory
+
+
+def check_update(script, args, made, values, monkeypatch):
+    """One update against values(obs, next_obs, actions, a_max): Q(s, a) and the value at s', (B,).
+
+    Returns the rows that it drew and its metrics.
+    """
+    network, target, _, memory = made
+    indices, drawn, weights = memory.sample(32)
+    assert weights.std() > 0.02
+    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, drawn, weights))
+    *inputs, rewards, terminated = drawn.clone().split(memory.sizes, dim=1)
+    with torch.no_grad():
+        q, next_values = values(*inputs)
+    td_errors = rewards[:, 0] + 0.99 * (1 - terminated[:, 0]) * next_values - q
+    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
+    metrics = script.train_step(*made, args)
+    assert all(not v.equal(states[0][k]) for k, v in network.named_parameters())
+    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
+    expected = (weights * td_errors**2).mean().item()
+    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
+    priorities = (td_errors.abs() + 1e-6) ** 0.6
+    for row in indices:  # of a row drawn twice some draw counts
+        same = priorities[indices == row]
+        assert (memory.priorities[row] / same - 1).abs().min() < 1e-3
+    return indices, metrics
 
 
 def rows(path):

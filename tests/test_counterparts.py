@@ -10,20 +10,15 @@ import conftest
 import ddpg_continuous as ddpg
 import numpy as np
 import pytest
+import qmle_continuous
+import qmle_discrete
 import qtopt_continuous as qtopt
 import torch
 import torch.nn as nn
 import toy_envs
+from conftest import COUNTERPARTS
 
 M = torch.tensor([[3.0, 2.0], [2.0, 2.0]])  # of a Q that is no sum over dimensions
-KINDS = ["ddpg", "qtopt", "continuous", "discrete"]  # the last two are AQL's
-SMALL_SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
-FLAGS = {
-    "ddpg": ("ddpg_continuous", ""),
-    "qtopt": ("qtopt_continuous", "--cem-samples 16 --cem-elites 4"),
-    "continuous": ("aql_continuous", SMALL_SETS),
-    "discrete": ("aql_continuous", f"{SMALL_SETS} --proposal discrete"),
-}
 
 
 class Quadratic(nn.Module):
@@ -41,15 +36,21 @@ class Quadratic(nn.Module):
     q_values = forward
 
 
-def make_update(kind, **flags):
+SETS = {"num_uniform_samples": 12, "num_proposal_samples": 8}
+MADE = {  # script, flags, what QNetwork takes after the size of observations
+    "ddpg": (ddpg, {}, (3,)),
+    "qtopt": (qtopt, {}, (3,)),
+    "continuous": (aql, SETS, (3, None, 0.1)),
+    "discrete": (aql, SETS | {"proposal": "discrete"}, (3, 3, 0.1)),
+    "qmle_continuous": (qmle_continuous, {"num_target_samples": 20}, (3, 3)),
+    "qmle_discrete": (qmle_discrete, {"num_target_samples": 20}, ((4,) * 11, False)),
+}
+
+
+def make_update(kind):
     """The script, its flags and what train_step takes: networks, optimizer and a filled memory."""
-    sizes = {"buffer_size": 64, "batch_size": 32} | flags
-    if kind in ("ddpg", "qtopt"):
-        script, last = {"ddpg": ddpg, "qtopt": qtopt}[kind], (3,)
-    else:
-        script, last = aql, (3, 3 if kind == "discrete" else None, 0.1)
-        sizes |= {"proposal": kind, "num_uniform_samples": 12, "num_proposal_samples": 8}
-    args = script.Args(**sizes)
+    script, flags, last = MADE[kind]
+    args = script.Args(buffer_size=64, batch_size=32, **flags)
     return script, args, *conftest.make_update(script, args, last)
 
 
@@ -148,18 +149,17 @@ def test_search_set_of_aql_has_uniform_samples_first_and_is_on_the_grid_if_discr
     assert abs(samples[:, :12].mean()) < 0.1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", COUNTERPARTS)
 def test_update_computes_the_equations(kind, monkeypatch):
-    script, args, network, target, optimizer, memory = make_update(kind)
-    indices, drawn, weights = memory.sample(32)
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, drawn, weights))
-    obs, next_obs, actions, _, rewards, terminated = drawn.clone().split(memory.sizes, dim=1)
+    script, args, *made = make_update(kind)
+    network, target, _, memory = made
     search_set = torch.rand(32, 20, 3) * 2 - 1
     search_set = search_set.round() if kind == "discrete" else search_set
     monkeypatch.setattr(script, "sample_actions", lambda *_: search_set, raising=False)
     monkeypatch.setattr(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
-    before, targets = memory.a_max.clone(), []
-    with torch.no_grad():
+
+    def values(obs, next_obs, actions, *_):
+        next_values = []
         for i in range(32):  # one transition at a time
             features = target.obs_stream(next_obs[i : i + 1])
             if kind == "ddpg":
@@ -169,25 +169,21 @@ def test_update_computes_the_equations(kind, monkeypatch):
             else:  # the *online* network chooses, the target network values
                 own = network.obs_stream(next_obs[i : i + 1])
                 best = search_set[i, network.q_values(own, search_set[i : i + 1])[0].argmax()]
-            value = target.q_values(features, best.view(1, 1, 3)).item()
-            targets.append(rewards[i, 0] + 0.99 * (1 - terminated[i, 0]) * value)
+            next_values.append(target.q_values(features, best.view(1, 1, 3)).squeeze())
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
-    td_errors = torch.stack(targets) - q
-    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
-    metrics = script.train_step(network, target, optimizer, memory, args)
-    expected = (weights * td_errors**2).mean().item()
-    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
-    assert all(not v.equal(states[0][k]) for k, v in network.state_dict().items())
-    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
+        return q, torch.stack(next_values)
+
+    before = memory.a_max.clone()
+    conftest.check_update(script, args, made, values, monkeypatch)
     assert memory.a_max.equal(before)  # nothing is written back
-    priorities = (td_errors.abs() + 1e-6) ** 0.6
-    for row in indices:  # of a row drawn twice some draw counts
-        same = priorities[indices == row]
-        assert (memory.priorities[row] / same - 1).abs().min() < 1e-3
 
 
-@pytest.mark.parametrize("kind, own", [("ddpg", "actor"), ("continuous", "proposal")])
-def test_gradients_stay_apart(kind, own):
+OWN = {"ddpg": "actor", "continuous": "proposal"}
+OWN |= {"qmle_continuous": "predictor", "qmle_discrete": "predictor"}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_gradients_stay_apart(kind):
     """The loss of what proposes reaches only that, the TD loss only the rest."""
     script, args, network, target, _, memory = make_update(kind)
     batch, gradients = memory.rows[:32].split(memory.sizes, dim=1), []
@@ -197,8 +193,8 @@ def test_gradients_stay_apart(kind, own):
         script.training_loss(network, target, args, batch, weights)[0].backward()
         gradients.append({k: p.grad.clone() for k, p in network.named_parameters()})
     for name, gradient in gradients[0].items():
-        assert bool(gradient.abs().sum()) == name.startswith(own), name
-        assert gradients[1][name].equal(gradient) == name.startswith(own), name
+        assert bool(gradient.abs().sum()) == (OWN[kind] in name), name
+        assert gradients[1][name].equal(gradient) == (OWN[kind] in name), name
     assert all(parameter.grad is None for parameter in target.parameters())
 
 
@@ -222,45 +218,14 @@ def test_more_elites_than_samples_are_refused(run_script):
     assert line == "error: --cem-elites 6 exceeds --cem-samples 5"
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_updates_logs_and_goes_on(kind, run_script):
-    script, own = FLAGS[kind]
-    flags = f"--batch-size 16 --learning-starts 100 --buffer-size 500 --env-id Pendulum-v1 {own}"
-    end = run_script(script, f"{flags} --total-timesteps 300 --checkpoint-frequency 200")
-    end["writer"].flush()
-    scalars = conftest.read_scalars(end["run_dir"])
-    assert len(scalars["losses/td_loss"]) == len(scalars["losses/q_values"]) == 2  # at 100, 200
-    again = run_script(script, f"--resume {end['run_dir']} --total-timesteps 320")
-    assert again["global_step"] == 320
-    if kind == "discrete":
-        bins = (end["memory"].actions[:300] + 1) * 2  # of K = 5
-        assert (bins - bins.round()).abs().max() < 1e-5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_reach_is_solved(kind, run_script):
-    script, own = FLAGS[kind]
-    flags = "--batch-size 64 --buffer-size 20000 --learning-rate 0.001 --learning-starts 300"
-    flags += f" --train-frequency 4 --target-network-frequency 50 --gamma 0.9 {own}"
-    flags += " --env-id toy_envs:Reach-v0 --eval-episodes 20"
-    end = run_script(script, f"{flags} --total-timesteps 6000 --eval-frequency 6000")
-    best = toy_envs.Reach.best_return([end["episode_seed"](1_000_001, k) for k in range(20)])
-    first = run_script(script, f"{flags} --total-timesteps 301 --eval-frequency 300")
-    assert np.mean(end["returns"]) > 0.9 * best > 1.2 * np.mean(first["returns"])
-
-
 @pytest.mark.parametrize("kind", ["ddpg", "discrete"])
 def test_many_seeds_of_it_run(kind, tmp_path, run_script, capsys):
-    script, own = FLAGS[kind]
+    script, own = COUNTERPARTS[kind]
     generator = [sys.executable, conftest.ROOT / "benchmark" / "many_seeds.py", script, tmp_path]
     subprocess.run(generator, check=True)
-    flags = f"--env-id Pendulum-v1 --num-seeds 3 --total-timesteps 250 --no-compile {own}"
-    flags += " --learning-starts 100 --batch-size 16 --buffer-size 500 --save-model"
-    path = tmp_path / f"{script}_multiseed.py"
-    code, output, errors = conftest.run_process(path, flags, tmp_path)
-    models = list(tmp_path.glob("runs/*/model.pt"))
-    assert code == 0 and len(models) == 3, output + errors
+    flags = f"{conftest.TINY} --env-id Pendulum-v1 --num-seeds 3 --total-timesteps 210 {own}"
+    end = run_script(str(tmp_path / f"{script}_multiseed"), f"{flags} --save-model")
+    assert len(list(tmp_path.glob("runs/*/model.pt"))) == 3 and "metrics" in end
     with pytest.raises(SystemExit):  # the plain script plays it
-        run_script(script, f"--evaluate-only {models[0]} --eval-episodes 1")
+        run_script(script, f"--evaluate-only {end['run_dirs'][0]} --eval-episodes 1")
     assert "mean: " in capsys.readouterr().out

@@ -15,12 +15,6 @@ UNEVEN = (2, 5, 3)
 JOINT = list(itertools.product(range(2), range(5), range(3)))
 
 
-def make_update(script, num_choices=UNEVEN, **flags):
-    args = script.Args(buffer_size=64, batch_size=32, **flags)
-    last = (num_choices, False) if script is qmle_discrete else (num_choices,)
-    return args, *conftest.make_update(script, args, last)
-
-
 def test_choices_and_actions_by_hand():
     choices, to_env_action = qmle_discrete.choices_per_dimension, qmle_discrete.to_env_action
     space = gym.spaces.Discrete(7, start=-3)
@@ -103,32 +97,21 @@ def test_enumerated_argmax_is_brute_force():
 
 @pytest.mark.parametrize("script", [qmle_discrete, dqn_discretized])
 def test_update_has_the_exact_max_in_its_target(script, monkeypatch):
-    args, network, target, optimizer, memory = make_update(script)
-    indices, rows, weights = memory.sample(32)
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, rows, weights))
-    obs, next_obs, actions, _, rewards, terminated = rows.clone().split(memory.sizes, dim=1)
+    args, found = script.Args(buffer_size=64, batch_size=32), []
+    last = (UNEVEN, False) if script is qmle_discrete else (UNEVEN,)
+    made = network, target, _, memory = conftest.make_update(script, args, last)
 
     def all_values(network, obs):  # (B, 30)
         if script is dqn_discretized:
             return network(obs)
         return network.q_values(network.obs_stream(obs), torch.tensor(JOINT).expand(32, -1, -1))
 
-    taken = actions.long() @ torch.tensor([15, 3, 1])
-    with torch.no_grad():
+    def values(obs, next_obs, actions, *_):
+        taken = actions.long() @ torch.tensor([15, 3, 1])
         next_values, best = all_values(target, next_obs).max(1)
-        expected = rewards[:, 0] + 0.99 * (1 - terminated[:, 0]) * next_values
-        td_errors = expected - all_values(network, obs)[torch.arange(32), taken]
-    metrics = script.train_step(network, target, optimizer, memory, args)
-    loss = (weights * td_errors**2).mean().item()
-    assert metrics["losses/td_loss"].item() == pytest.approx(loss, rel=1e-4)
-    if script is qmle_discrete:
-        assert memory.a_max[indices].equal(torch.tensor(JOINT)[best].float())  # written back
+        found.append(best)
+        return all_values(network, obs)[torch.arange(32), taken], next_values
 
-
-def test_no_gradient_from_the_predictor_reaches_the_observation_stream():
-    flags = {"num_choices": (4,) * 11, "num_target_samples": 20}  # 4 million joint actions
-    args, network, target, _, memory = make_update(qmle_discrete, **flags)
-    batch = memory.rows[:32].split(memory.sizes, dim=1)
-    qmle_discrete.training_loss(network, target, args, batch, torch.zeros(32))[0].backward()
-    for name, parameter in network.named_parameters():
-        assert bool(parameter.grad.abs().sum()) == ("predictor" in name), name
+    indices, _ = conftest.check_update(script, args, made, values, monkeypatch)
+    if script is qmle_discrete:  # written back
+        assert memory.a_max[indices].equal(torch.tensor(JOINT)[found[0]].float())

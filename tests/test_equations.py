@@ -185,63 +185,37 @@ def make_update(**flags):
 
 @pytest.mark.parametrize("stored_action", [True, False])
 def test_update_computes_the_equations(stored_action, monkeypatch):
-    args, network, target, optimizer, memory = make_update(stored_action=stored_action)
-    indices, rows, weights = memory.sample(32)
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, rows, weights))
-    obs, next_obs, actions, stored, rewards, terminated = rows.clone().split(memory.sizes, dim=1)
-    search_set, before = script.sample_uniform((32, 20, 3)), memory.a_max.clone()
-    assert weights.std() > 0.02
+    args = make_args(buffer_size=64, num_target_samples=5, stored_action=stored_action)
+    made = network, target, _, memory = conftest.make_update(script, args, (3, 3))
+    search_set, before, a_max = script.sample_uniform((32, 5, 3)), memory.a_max.clone(), []
     sampling = mock.Mock(return_value=search_set)
     predictor_loss = mock.Mock(wraps=script.argmax_predictor_loss)
     monkeypatch.setattr(script, "sample_actions", sampling)
     monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss)
-    targets, a_max = [], []
-    with torch.no_grad():
+    given = {}
+
+    def values(obs, next_obs, actions, stored):
+        given["features"] = target.obs_stream(next_obs)
+        given["mode"] = network.delta_predictor(network.obs_stream(next_obs))
+        next_values = []
         for i in range(32):  # one transition at a time
             candidates = search_set[i]
             if stored_action:
                 candidates = torch.cat([candidates, stored[i : i + 1]])
-            features = target.obs_stream(next_obs[i : i + 1])
-            q = target.q_values(features, candidates.unsqueeze(0))[0]
+            q = target.q_values(given["features"][i : i + 1], candidates.unsqueeze(0))[0]
             a_max.append(candidates[q.argmax()])
-            targets.append(rewards[i, 0] + 0.99 * (1 - terminated[i, 0]) * q.max())
+            next_values.append(q.max())
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
-        predictions = network.delta_predictor(network.obs_stream(next_obs))
-    td_errors, a_max = torch.stack(targets) - q, torch.stack(a_max)
-    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
-    metrics = script.train_step(network, target, optimizer, memory, args)
-    assert all(not v.equal(states[0][k]) for k, v in network.state_dict().items())
-    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
+        return q, torch.stack(next_values)
+
+    indices, metrics = conftest.check_update(script, args, made, values, monkeypatch)
     assert bool(metrics["argmax/share_stored"]) == stored_action
-    expected = (weights * td_errors**2).mean().item()
-    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
-    with torch.no_grad():  # the *target* predictors propose, at s'
-        proposer, features, num_samples, _ = sampling.call_args.args
-        assert proposer is target and features.equal(target.obs_stream(next_obs))
-    mode, _, learnt = predictor_loss.call_args.args
-    assert mode.allclose(predictions, atol=1e-6)  # the predictors learn at s'
-    assert learnt.equal(a_max) and num_samples == 20
+    proposer, features, num_samples, _ = sampling.call_args.args
+    assert proposer is target and num_samples == 5  # the *target* predictors propose, at s'
+    assert features.equal(given["features"])
+    mode, _, learnt = predictor_loss.call_args.args  # and the predictors learn at s'
+    assert mode.allclose(given["mode"], atol=1e-6) and learnt.equal(torch.stack(a_max))
     for row in indices:  # written back; of a row drawn twice some draw counts
-        same = [j for j in range(32) if indices[j] == row]
-        assert any(memory.a_max[row].equal(a_max[j]) for j in same)
-        priorities = [(td_errors[j].abs().item() + 1e-6) ** 0.6 for j in same]
-        assert any(memory.priorities[row].item() == pytest.approx(p, rel=1e-3) for p in priorities)
+        assert any(memory.a_max[row].equal(learnt[j]) for j in range(32) if indices[j] == row)
     untouched = [row for row in range(50) if row not in indices]
     assert untouched and memory.a_max[untouched].equal(before[untouched])
-
-
-@pytest.mark.parametrize("loss", ["predictors", "td"])
-def test_gradients_stay_apart(loss, monkeypatch):
-    """The predictors' losses reach only the predictors, the TD loss only the rest."""
-    args, network, target, optimizer, memory = make_update()
-    batch = memory.rows[:32].split(memory.sizes, dim=1)
-    if loss == "predictors":
-        weights = torch.zeros(32)
-    else:
-        weights = torch.ones(32)
-        nothing = lambda mode, logits, a_max: (0 * mode.sum(), 0 * logits.sum())  # noqa: E731
-        monkeypatch.setattr(script, "argmax_predictor_loss", nothing)
-    script.training_loss(network, target, args, batch, weights)[0].backward()
-    for name, parameter in network.named_parameters():
-        assert bool(parameter.grad.abs().sum()) == (("predictor" in name) == (loss != "td")), name
-    assert all(parameter.grad is None for parameter in target.parameters())

@@ -5,7 +5,7 @@ import importlib
 import numpy as np
 import pytest
 import torch
-from conftest import DEVICES, LEARNING, ROOT, make_update, rows, run_process
+from conftest import DEVICES, LEARNING, ROOT, make_update, rows, run_process, tiny
 
 OBS_SIZE, NUM_CHOICES = 5, (3, 3, 3)
 LAST = dict(zip(LEARNING, [(3, 3), (NUM_CHOICES, True), (NUM_CHOICES,)], strict=True))
@@ -75,17 +75,14 @@ def test_bfloat16_chooses_as_good_an_action(device):
     assert 0 < (lost > 1e-4).float().mean() < 0.5  # it was bfloat16; mostly that is no matter
 
 
-FLAGS = "--env-id Pendulum-v1 --total-timesteps 250 --learning-starts 100 --batch-size 32"
-FLAGS += " --buffer-size 5000"
-
-
 def test_without_a_compiler_one_line_says_so_and_training_goes_on(tmp_path, run_script):
+    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 250"
     script, cache = ROOT / "qmle_continuous.py", tmp_path / "cache"
     env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/nonexistent"}
-    status, _, errors = run_process(script, FLAGS, tmp_path, **env)
+    status, _, errors = run_process(script, flags, tmp_path, **env)
     assert status == 0 and "Traceback" not in errors, errors
     (line,) = [line for line in errors.splitlines() if "not compiled" in line]
     assert str(cache) in line
-    run_script("qmle_continuous", f"{FLAGS} --no-cuda")
+    run_script("qmle_continuous", f"{flags} --no-cuda")
     one, two = (rows(path) for path in tmp_path.glob("runs/*/episodes.csv"))
     assert one == two and len(one) == 2

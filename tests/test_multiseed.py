@@ -10,7 +10,7 @@ import pytest
 import qmle_continuous as plain
 import qmle_continuous_multiseed as script
 import torch
-from conftest import ROOT, command, read_scalars, refused, rows, run_process, start, tiny
+from conftest import ROOT, command, read_scalars, refused, rows, start, tiny, wait_for
 
 NAME = "qmle_continuous_multiseed"
 S, OBS, A = 3, 5, 2
@@ -132,24 +132,23 @@ def test_every_seed_and_its_episodes_start_as_in_the_plain_script(run_script):
 
 
 def test_same_seeds_same_run_resumed_or_not(run_script):
-    runs, flags = [], f"{SMALL} --env-id Pendulum-v1 --total-timesteps 450"
+    runs, flags = [], f"{SMALL} --env-id Pendulum-v1 --seed 3 --total-timesteps 330"
     for extra in (
-        "--seed 3",
-        "--seed 3 --num-workers 3 --eval-frequency 300 --eval-episodes 1",
-        "--seed 3 --total-timesteps 337 --checkpoint-frequency 300",
-        "--seed 13",
+        "",
+        "--num-workers 3 --eval-frequency 150 --eval-episodes 1",
+        "--total-timesteps 237 --checkpoint-frequency 150",
     ):
         end = run_script(NAME, f"{flags} {extra}")
-        if "337" in extra:
+        if "237" in extra:
             first = end["run_dirs"][0]
             renamed = first.rename(first.with_name("renamed"))
             other = end["run_dirs"][1].rename("elsewhere")
             assert "goes on in" in refused(run_script, NAME, f"--resume {renamed}")
             other.rename(end["run_dirs"][1])
-            end = run_script(NAME, f"--resume {renamed} --total-timesteps 450")
+            end = run_script(NAME, f"--resume {renamed} --total-timesteps 330")
         episodes = [rows(run_dir / "episodes.csv") for run_dir in end["run_dirs"]]
         runs.append((episodes, [value.tolist() for value in end["online"].values()]))
-    assert runs[0] == runs[1] == runs[2] != runs[3]
+    assert runs[0] == runs[1] == runs[2]
     assert len({str(episodes) for episodes in runs[0][0]}) == 3  # three different agents
 
 
@@ -163,20 +162,15 @@ def test_refused_in_one_line(run_script):
         assert message in refused(run_script, NAME, f"--env-id Pendulum-v1 {flags}")
 
 
-def test_an_environment_may_have_started_threads(tmp_path):
-    flags = f"{SMALL} --env-id toy_envs:Neural-v0 --total-timesteps 30 --no-compile"
-    status, _, errors = run_process(ROOT / f"{NAME}.py", flags, tmp_path, OMP_NUM_THREADS="2")
-    assert status == 0, errors  # a process with threads would hang after a fork
-
-
 @pytest.mark.parametrize("how", ["worker", signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_behind(how, tmp_path):
-    flags = f"{SMALL} --env-id Pendulum-v1 --total-timesteps 100000 --no-compile"
-    words = command(ROOT / f"{NAME}.py", f"{flags} --eval-frequency 50000")
-    run = start(tmp_path, words)
-    conftest.wait_for(lambda: list(tmp_path.glob("runs/*__3__*/eval.csv")), run)
+    flags = f"{tiny(NAME)} --num-seeds 2 --num-workers 1 --total-timesteps 100000 --no-compile"
+    # an environment that starts threads: a process with threads would hang after a fork
+    flags += " --env-id toy_envs:Neural-v0 --eval-frequency 50000"
+    run = start(tmp_path, command(ROOT / f"{NAME}.py", flags), OMP_NUM_THREADS="2")
+    wait_for(lambda: list(tmp_path.glob("runs/*__2__*/episodes.csv")), run)
     workers = psutil.Process(run.pid).children()
-    assert len(workers) >= 4  # some that train and two that evaluate
+    assert len(workers) >= 3  # two that train and one that evaluates
     if how == "worker":
         min(workers, key=lambda worker: worker.pid).kill()
     else:

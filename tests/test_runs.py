@@ -59,24 +59,29 @@ def test_exact_number_of_updates_and_target_copies(
     assert all(not value.equal(loads[0][name]) for name, value in online)
 
 
-@scripts
-def test_default_settings_leave_the_documented_outputs(script, tmp_path, run_script, capsys):
+@pytest.fixture(scope="module", params=LEARNING)
+def default_run(request, tmp_path_factory):
     """A script copied alone into an empty folder; qmle_continuous.py compiled, as users run it."""
-    shutil.copy(ROOT / f"{script}.py", tmp_path)
-    flags = "--env-id dm_control/walker-walk-v0 --total-timesteps 1110 --eval-frequency 600"
-    flags += " --eval-episodes 1 --save-model"
-    if script != "qmle_continuous":
-        flags += " --no-compile" + f" {SEARCH}" * (script == "qmle_discrete")
-    status, output, errors = run_process(tmp_path / f"{script}.py", flags, tmp_path, PYTHONPATH="")
+    script, folder = request.param, tmp_path_factory.mktemp("empty")
+    shutil.copy(ROOT / f"{script}.py", folder)
+    flags = "--env-id Pendulum-v1 --total-timesteps 1110 --eval-frequency 600 --eval-episodes 1"
+    own = {"qmle_continuous": " --track --checkpoint-frequency 1110"}
+    flags += own.get(script, " --no-compile") + f" {SEARCH}" * (script == "qmle_discrete")
+    ended = run_process(folder / f"{script}.py", f"{flags} --save-model", folder, PYTHONPATH="")
+    return script, folder, *ended
+
+
+def test_default_settings_leave_the_documented_outputs(default_run):
+    script, folder, status, output, errors = default_run
     assert status == 0 and "not compiled" not in errors and "Warning" not in errors, errors
     assert "run: runs" in output.splitlines()[-1]
-    assert {path.name for path in tmp_path.iterdir()} == {f"{script}.py", "runs"}
-    (run_dir,) = tmp_path.glob("runs/*")
-    assert run_dir.name.startswith(f"dm_control_walker-walk-v0__{script}__1__")
-    (episode,) = csv.DictReader((run_dir / "episodes.csv").open())
+    assert {path.name for path in folder.iterdir()} - {"wandb"} == {f"{script}.py", "runs"}
+    (run_dir,) = folder.glob("runs/*")
+    assert run_dir.name.startswith(f"Pendulum-v1__{script}__1__")
+    episode, *_ = episodes = [*csv.DictReader((run_dir / "episodes.csv").open())]
     assert list(episode) == ["global_step", "episodic_return", "episodic_length", "wall_time"]
-    assert (episode["global_step"], episode["episodic_length"]) == ("1000", "1000")
-    assert 0 < float(episode["episodic_return"]) < 1000
+    assert (episode["global_step"], episode["episodic_length"]) == ("200", "200")
+    assert len(episodes) == 5 and -2000 < float(episode["episodic_return"]) < 0
     (evaluation,) = csv.DictReader((run_dir / "eval.csv").open())
     assert (evaluation["global_step"], evaluation["episode"]) == ("600", "0")
     config = json.loads((run_dir / "config.json").read_text())
@@ -85,28 +90,33 @@ def test_default_settings_leave_the_documented_outputs(script, tmp_path, run_scr
     names = {"charts/episodic_return", "charts/SPS", "losses/q_values", "eval/episodic_return"}
     assert names < set(scalars) and len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
     assert all(math.isfinite(value) for series in scalars.values() for _, value in series)
-    # the saved model plays, from its directory or by itself; the same seed gives the same returns
-    played = []
+
+
+def test_a_saved_model_plays_the_same_from_its_directory_or_by_itself(
+    default_run, run_script, capsys
+):
+    (run_dir,), played = default_run[1].glob("runs/*"), []
     for path in (run_dir, run_dir / "model.pt"):
         with pytest.raises(SystemExit):
-            search = SEARCH if script != "dqn_discretized" else ""
-            run_script(script, f"--evaluate-only {path} --eval-episodes 1 {search}")
+            run_script(default_run[0], f"--evaluate-only {path} --eval-episodes 1")
         played.append(capsys.readouterr().out)
-    assert re.fullmatch(r"returns: \[ *\d.*\] mean: \d.*\n", played[0]) and played[0] == played[1]
+    assert re.fullmatch(r"returns: \[ *-\d.*\] mean: -\d.*\n", played[0])
+    assert played[0] == played[1]
 
 
-@scripts
-def test_same_seed_same_run_evaluated_or_not(script, run_script):
-    flags = f"{tiny(script)} --env-id Pendulum-v1 --total-timesteps 650"
-    runs = []
-    for extra in ("--seed 3", "--seed 3 --eval-frequency 150 --eval-episodes 2", "--seed 4"):
-        run_dir = run_script(script, f"{flags} {extra}")["run_dir"]
-        scalars = read_scalars(run_dir)
-        del scalars["charts/SPS"]
-        scalars.pop("eval/episodic_return", None)
-        runs.append((scalars, rows(run_dir / "episodes.csv")))
-    assert len(runs[0][1]) == 4 and len(runs[0][0]["losses/td_loss"]) == 6
-    assert runs[0] == runs[1] != runs[2]
+@pytest.mark.parametrize("default_run", LEARNING[:1], indirect=True)
+def test_tracking_logs_each_episode_as_the_run_of_this_name(default_run, run_script, monkeypatch):
+    (run_dir,) = default_run[1].glob("runs/*")
+    assert not list(run_dir.glob("wandb*")) and len(list(run_dir.rglob("*"))) < 10
+    (folder,) = default_run[1].glob("wandb/offline-run-*")
+    assert folder.name.endswith(run_dir.name)
+    log = next(folder.glob("*.wandb")).read_bytes()  # below 32 kB: one block
+    assert log.count(b"charts/episodic_return") >= 5
+    given = {}  # it goes on as the same run, renamed or not
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=given.update))
+    shutil.copytree(run_dir, "renamed")
+    run_script("qmle_continuous", "--resume renamed --no-compile --total-timesteps 1120")
+    assert given["id"] == given["name"] == run_dir.name and given["resume"] == "allow"
 
 
 @scripts
@@ -187,23 +197,6 @@ def test_arrays_of_one_and_a_physics_error(script, run_script, capfd):
     output = "".join(capfd.readouterr())
     assert re.search(f"step 27: {said}; a new episode starts", output)
     assert len(read_scalars(run_dir)["charts/physics_error"]) >= 1
-
-
-def test_tracking_logs_each_episode_as_the_run_of_this_name(tmp_path, run_script, monkeypatch):
-    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 650 --track"
-    flags += " --no-compile --checkpoint-frequency 650"
-    status, _, errors = run_process(ROOT / "qmle_continuous.py", flags, tmp_path)
-    assert status == 0, errors
-    (run_dir,) = tmp_path.glob("runs/*")
-    assert not list(run_dir.glob("wandb*")) and len(list(run_dir.rglob("*"))) < 10
-    (folder,) = tmp_path.glob("wandb/offline-run-*")
-    assert folder.name.endswith(run_dir.name)
-    log = next(folder.glob("*.wandb")).read_bytes()  # below 32 kB: one block
-    assert log.count(b"charts/episodic_return") >= 3
-    given = {}  # it goes on as the same run, renamed or not
-    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=given.update))
-    run_script("qmle_continuous", f"--resume {run_dir.rename('renamed')} --total-timesteps 660")
-    assert given["id"] == given["name"] == run_dir.name and given["resume"] == "allow"
 
 
 @pytest.mark.slow
