@@ -151,6 +151,28 @@ def rows(path):
     return [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()]
 
 
+def check_echoes(run_dir, seed, obs, next_obs, actions, a_max, rewards, terminated):
+    """The first transitions (N, ...) of a run on Echo-v0 and its episodes.csv."""
+    own = np.random.SeedSequence([seed, 0]).generate_state(1)[0] // 2 % 1000
+    expected, episodes, start = [], [], 0
+    before = [own, 0, 0, 0, 0]
+    for i, action in enumerate(actions.tolist()):
+        now = [own, len(episodes), i + 1 - start, *action]
+        last = now[2] == (10 if now[1] % 2 else 5 + own % 5)
+        expected.append([*before, *now, sum(now), last and now[1] % 2 == 0])
+        before = now
+        if last:
+            episodes.append([i + 1, sum(row[-2] for row in expected[start:]), i + 1 - start])
+            before, start = [own, len(episodes), 0, 0, 0], i + 1
+    happened = torch.cat([obs, next_obs, rewards[:, None], terminated[:, None]], dim=1)
+    np.testing.assert_allclose(happened, expected, atol=1e-3)
+    logged = [
+        [float(number) for number in row.split(",")] for row in rows(run_dir / "episodes.csv")[1:]
+    ]
+    np.testing.assert_allclose(logged, episodes, atol=0.1)
+    assert len(episodes) > 20
+
+
 def read_scalars(run_dir):
     """All TensorBoard scalars of a run: {tag: [(step, value), ...]}."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -41,11 +41,10 @@ def test_continuous_policy_gradients_by_differences(std):
         density = np.exp(-((grid - mean) ** 2) / (2 * std**2)) / (std * math.sqrt(2 * math.pi))
         return (pg_bandit.reward(grid) * density).sum() * (grid[1] - grid[0])
 
-    for mean in at:
-        assert pg_bandit.expected_reward(mean, std) == pytest.approx(expectation(mean), abs=1e-6)
-        difference = (expectation(mean + 1e-4) - expectation(mean - 1e-4)) / 2e-4
-        gradient = pg_bandit.gaussian_gradient(np.array([mean]), std)[0]
-        assert gradient == pytest.approx(difference, abs=1e-4)
+    expected = [expectation(mean) for mean in at]
+    assert pg_bandit.expected_reward(at, std) == pytest.approx(expected, abs=1e-6)
+    difference = [(expectation(mean + 1e-4) - expectation(mean - 1e-4)) / 2e-4 for mean in at]
+    assert pg_bandit.gaussian_gradient(at, std) == pytest.approx(difference, abs=1e-4)
 
 
 def test_verdict_of_figure_1(run_script, capsys):
@@ -120,7 +119,7 @@ def test_a_run_never_gets_the_folder_of_another(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     moments = [datetime.datetime(2026, 11, 1, 9, microsecond=i) for i in (1, 2, 2)]
     monkeypatch.setattr(pg_bandit.datetime, "datetime", mock.Mock(now=lambda: moments.pop(0)))
-    folders = [pg_bandit.make_folder(pg_bandit.Args(), "name") for _ in range(2)]  # in one second
-    assert folders[0] != folders[1] and all(folder.is_dir() for folder in folders)
+    for _ in range(2):  # in one second
+        pg_bandit.make_folder(pg_bandit.Args(), "name")
     with pytest.raises(FileExistsError):  # in one microsecond
         pg_bandit.make_folder(pg_bandit.Args(), "name")

@@ -97,7 +97,7 @@ def test_same_seed_same_run_resumed_evaluated_or_neither(script, own, run_script
     assert (path / "config.json").exists() and (path / "config567.json").exists()
 
 
-@pytest.mark.parametrize("env", ["toy_envs:TwoEndings-v0", "Pendulum-v1 --buffer-size 120"])
+@pytest.mark.parametrize("env", ["toy_envs:Echo-v0", "Pendulum-v1 --buffer-size 120"])
 def test_an_environment_that_plays_another_episode_starts_a_new_one(env, run_script, capsys):
     flags = f"{tiny('qmle_continuous')} --env-id {env} --total-timesteps 333"
     run_dir = run_script("qmle_continuous", f"{flags} --checkpoint-frequency 333")["run_dir"]
