@@ -33,9 +33,11 @@ COUNTERPARTS = {
 }
 
 
-def tiny(script):
-    """Flags that make a run of a learning script take seconds."""
-    return f"{TINY} {SEARCH}" if script.startswith("qmle") else TINY
+def tiny(script, env_id, num_steps):
+    """Flags of a run that takes seconds; an environment of toy_envs.py goes by its name alone."""
+    env_id = env_id if "-" in env_id else f"toy_envs:{env_id}-v0"
+    search = SEARCH if script.startswith("qmle") else ""
+    return f"{TINY} {search} --env-id {env_id} --total-timesteps {num_steps}"
 
 
 @pytest.fixture(autouse=True)

@@ -178,7 +178,7 @@ def test_commands_and_committed_results_of_a_figure(name, tmp_path):
 @pytest.mark.parametrize("name", patch.PATCHES)
 def test_a_patched_copy_trains_and_does_what_it_says(name, tmp_path, run_script):
     subprocess.run([sys.executable, BENCHMARK / "patch.py", name, tmp_path], check=True)
-    flags = f"{tiny(name)} --num-seeds 1 --env-id toy_envs:Reach-v0 --total-timesteps 130"
+    flags = tiny("qmle", "Reach", 130) + " --num-seeds 1"
     end = run_script(str(tmp_path / "qmle_continuous_multiseed"), flags)
     memory, network = end["memory"], end["QNetwork"](4, 2, 3)
     batch = memory.rows[0, :32].split(memory.sizes, dim=1)

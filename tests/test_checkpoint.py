@@ -7,7 +7,6 @@ import signal
 import sys
 import time
 
-import numpy as np
 import pytest
 import qmle_continuous
 import torch
@@ -25,8 +24,8 @@ from conftest import (
 )
 
 CONTINUOUS = ROOT / "qmle_continuous.py"
-HARD = f"--no-compile {tiny('qmle_continuous')} --buffer-size 1500 --seed 5 --save-model"
-HARD += " --env-id dm_control/reacher-hard-v0 --eval-episodes 1"
+HARD = tiny("qmle_continuous", "dm_control/reacher-hard-v0", 1600)
+HARD += " --no-compile --buffer-size 1500 --seed 5 --save-model --eval-episodes 1"
 
 
 def the_run(folder):
@@ -44,24 +43,6 @@ def said(run):
     return rows(run / "episodes.csv"), rows(run / "eval.csv"), numbers
 
 
-@pytest.mark.parametrize("task", ["walker-walk", "finger-turn_hard", "fish-swim", "Hopper-v5"])
-def test_an_episode_can_be_played_again_and_goes_on_as_the_first(task):
-    env_id = task if task == "Hopper-v5" else f"dm_control/{task}-v0"
-    env, other = (qmle_continuous.make_env(env_id) for _ in range(2))
-    actions = np.random.default_rng(0).uniform(-1, 1, (230, *env.action_space.shape))
-    seed = qmle_continuous.episode_seed(5, 3)
-    other.reset(seed=99)  # elsewhere, with another target, in the middle of an episode
-    for action in actions[:5]:
-        other.step(action)
-    starts = [e.reset(seed=seed)[0] for e in (env, other)]
-    assert np.array_equal(*starts) and starts[0].dtype == np.float32
-    for action in actions:
-        one, two = env.step(action), other.step(action)
-        assert np.array_equal(one[0], two[0]) and one[1:4] == two[1:4]
-        if one[2] or one[3]:
-            break
-
-
 RUNS = [
     ("qmle_continuous", "--discrete-until 500"),
     ("qmle_discrete", ""),
@@ -72,14 +53,13 @@ RUNS = [
 
 @pytest.mark.parametrize("script, own", RUNS)
 def test_same_seed_same_run_resumed_evaluated_or_neither(script, own, run_script, tmp_path):
-    flags = f"--env-id Pendulum-v1 {tiny(script)} {own} --save-model --eval-episodes 1"
-    until, evaluates = f"{flags} --seed 5 --total-timesteps 730", "--eval-frequency 350"
-    one, plain, other = (
-        run_script(script, words)["run_dir"]
-        for words in (f"{until} {evaluates}", until, f"{flags} --seed 6 --total-timesteps 220")
+    flags = f"{tiny(script, 'Pendulum-v1', 730)} --seed 5 {own} --save-model"
+    evaluates = "--eval-frequency 350 --eval-episodes 1"
+    first = f"{evaluates} --total-timesteps 567 --checkpoint-frequency 400"
+    one, two, plain, other = (
+        run_script(script, f"{flags} {extra}")["run_dir"]
+        for extra in (evaluates, first, "", "--seed 6 --total-timesteps 220")
     )
-    first = f"{flags} --seed 5 {evaluates} --total-timesteps 567 --checkpoint-frequency 400"
-    two = run_script(script, first)["run_dir"]
     # from 567, in the middle of an episode, in a directory of another name
     path = two.rename(tmp_path / "renamed: elsewhere")
     os.chdir(path)
@@ -97,9 +77,9 @@ def test_same_seed_same_run_resumed_evaluated_or_neither(script, own, run_script
     assert (path / "config.json").exists() and (path / "config567.json").exists()
 
 
-@pytest.mark.parametrize("env", ["toy_envs:Echo-v0", "Pendulum-v1 --buffer-size 120"])
-def test_an_environment_that_plays_another_episode_starts_a_new_one(env, run_script, capsys):
-    flags = f"{tiny('qmle_continuous')} --env-id {env} --total-timesteps 333"
+@pytest.mark.parametrize("env, extra", [("Echo", ""), ("Pendulum-v1", " --buffer-size 120")])
+def test_an_environment_that_plays_another_episode_starts_a_new_one(env, extra, run_script, capsys):
+    flags = tiny("qmle_continuous", env, 333) + extra
     run_dir = run_script("qmle_continuous", f"{flags} --checkpoint-frequency 333")["run_dir"]
     before = rows(run_dir / "episodes.csv")
     run_script("qmle_continuous", f"--resume {run_dir} --total-timesteps 600")
@@ -118,7 +98,7 @@ def has_lines(folder, name, number):
 
 
 def test_signals_leave_a_checkpoint_and_a_command_to_paste(tmp_path, run_script):
-    flags = f"{HARD} --total-timesteps 1600 --eval-frequency 1050"
+    flags = f"{HARD} --eval-frequency 1050"
     folder = tmp_path / "two"
     (folder / "my scripts").mkdir(parents=True)
     shutil.copy(CONTINUOUS, folder / "my scripts")
@@ -143,7 +123,7 @@ def test_signals_leave_a_checkpoint_and_a_command_to_paste(tmp_path, run_script)
 
 
 def test_a_signal_in_an_evaluation_is_heeded_and_a_second_ends_at_once(tmp_path):
-    flags = f"{HARD} --total-timesteps 9000 --eval-frequency 110 --eval-episodes 5000"
+    flags = f"{HARD} --eval-frequency 110 --eval-episodes 5000"
     process = start(tmp_path, command(CONTINUOUS, flags))
     wait_for(lambda: has_lines(tmp_path, "eval.csv", 1), process)
     time.sleep(2)  # the evaluation at step 110 takes an hour
@@ -212,14 +192,11 @@ def test_bad_files_are_refused_in_one_line(flag, name, how, finished, tmp_path, 
     assert message.startswith(f"error: {run_dir}/{name}.pt is not a {name}.pt")
 
 
-@pytest.mark.parametrize("flag", ["resume", "evaluate-only"])
-def test_an_environment_of_other_sizes_is_refused(flag, finished, run_script):
-    with pytest.raises(SystemExit, match=r"is for sizes .*Pendulum-v1 has \(3, 1, 3, 1500\)"):
-        run_script("qmle_continuous", f"--{flag} {finished} --env-id Pendulum-v1")
-
-
 def test_flags_given_anew_count(finished, tmp_path, run_script):
     shutil.copytree(finished, tmp_path / "run")
+    for flag in ("resume", "evaluate-only"):
+        line = refused(run_script, "qmle_continuous", f"--{flag} run --env-id Pendulum-v1")
+        assert "is for sizes " in line and "Pendulum-v1 has (3, 1, 3, 1500)" in line
     line = refused(run_script, "qmle_continuous", "--resume run --uniform-ratio 0.9")
     assert "ratio sum to 1.1, expected 1" in line  # with the flags of the run, not the defaults
     flags = "--resume run --total-timesteps 340 --gamma 0.5 --learning-rate 0.25"

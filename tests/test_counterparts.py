@@ -1,9 +1,10 @@
-"""DDPG, QT-Opt and AQL: equations by hand, what an update moves, and that they learn."""
+"""Updates of all scripts that search; equations of DDPG, QT-Opt and AQL by hand."""
 
 import itertools
 import math
 import subprocess
 import sys
+from unittest import mock
 
 import aql_continuous as aql
 import conftest
@@ -36,14 +37,16 @@ class Quadratic(nn.Module):
     q_values = forward
 
 
+QMLE = {"num_target_samples": 5}
 SETS = {"num_uniform_samples": 12, "num_proposal_samples": 8}
 MADE = {  # script, flags, what QNetwork takes after the size of observations
     "ddpg": (ddpg, {}, (3,)),
     "qtopt": (qtopt, {}, (3,)),
     "continuous": (aql, SETS, (3, None, 0.1)),
     "discrete": (aql, SETS | {"proposal": "discrete"}, (3, 3, 0.1)),
-    "qmle_continuous": (qmle_continuous, {"num_target_samples": 20}, (3, 3)),
-    "qmle_discrete": (qmle_discrete, {"num_target_samples": 20}, ((4,) * 11, False)),
+    "qmle_continuous": (qmle_continuous, QMLE, (3, 3)),
+    "not stored": (qmle_continuous, QMLE | {"stored_action": False}, (3, 3)),
+    "qmle_discrete": (qmle_discrete, QMLE, ((4,) * 11, False)),
 }
 
 
@@ -149,33 +152,66 @@ def test_search_set_of_aql_has_uniform_samples_first_and_is_on_the_grid_if_discr
     assert abs(samples[:, :12].mean()) < 0.1
 
 
-@pytest.mark.parametrize("kind", COUNTERPARTS)
+@pytest.mark.parametrize("kind", MADE)
 def test_update_computes_the_equations(kind, monkeypatch):
     script, args, *made = make_update(kind)
     network, target, _, memory = made
-    search_set = torch.rand(32, 20, 3) * 2 - 1
-    search_set = search_set.round() if kind == "discrete" else search_set
-    monkeypatch.setattr(script, "sample_actions", lambda *_: search_set, raising=False)
+    before, best, given, is_qmle = (
+        memory.a_max.clone(),
+        [],
+        {},
+        script in (qmle_continuous, qmle_discrete),
+    )
+    search_set = torch.rand(32, 5, memory.sizes[2]) * 2 - 1
+    if kind.endswith("discrete"):
+        search_set = search_set.round()
+    if is_choice := kind == "qmle_discrete":
+        search_set = search_set.long() + 1
+    sampling, predictor_loss = mock.Mock(return_value=search_set), mock.Mock()
+    monkeypatch.setattr(script, "sample_actions", sampling, raising=False)
     monkeypatch.setattr(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
+    if is_qmle:
+        predictor_loss = mock.Mock(wraps=script.argmax_predictor_loss)
+        monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss)
 
-    def values(obs, next_obs, actions, *_):
+    def values(obs, next_obs, actions, stored):
         next_values = []
+        if is_choice:
+            actions, stored = actions.long(), stored.long()
         for i in range(32):  # one transition at a time
             features = target.obs_stream(next_obs[i : i + 1])
+            candidates, chooser = search_set[i], target
             if kind == "ddpg":
-                best = target.actor(features)
+                candidates = target.actor(features)
             elif kind == "qtopt":
-                best = search_set[i, :1]
-            else:  # the *online* network chooses, the target network values
-                own = network.obs_stream(next_obs[i : i + 1])
-                best = search_set[i, network.q_values(own, search_set[i : i + 1])[0].argmax()]
-            next_values.append(target.q_values(features, best.view(1, 1, 3)).squeeze())
+                candidates = candidates[:1]
+            elif script is aql:  # the *online* network chooses, the target network values
+                chooser = network
+            elif args.stored_action:
+                candidates = torch.cat([candidates, stored[i : i + 1]])
+            q = chooser.q_values(chooser.obs_stream(next_obs[i : i + 1]), candidates.unsqueeze(0))
+            best.append(candidates[q[0].argmax()])
+            next_values.append(target.q_values(features, best[i].view(1, 1, -1)).squeeze())
+        given["features"] = target.obs_stream(next_obs)
+        given["mode"] = is_qmle and network.categorical_predictor(network.obs_stream(next_obs))
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
         return q, torch.stack(next_values)
 
-    before = memory.a_max.clone()
-    conftest.check_update(script, args, made, values, monkeypatch)
-    assert memory.a_max.equal(before)  # nothing is written back
+    indices, metrics = conftest.check_update(script, args, made, values, monkeypatch)
+    if not is_qmle:
+        assert memory.a_max.equal(before)  # nothing is written back
+        return
+    assert bool(metrics["argmax/share_stored"]) == args.stored_action
+    proposer, features, *_ = sampling.call_args.args  # the *target* predictors propose, at s'
+    assert proposer is target and features.equal(given["features"])
+    *_, logits, learnt = predictor_loss.call_args.args  # and the predictors learn at s'
+    exists = logits > -math.inf
+    assert logits[exists].allclose(given["mode"][exists], atol=1e-6)
+    assert learnt.equal(torch.stack(best))
+    for row in indices:  # written back; of a row drawn twice some draw counts
+        assert any(memory.a_max[row].equal(learnt[j]) for j in range(32) if indices[j] == row)
+    untouched = [row for row in range(50) if row not in indices]
+    assert untouched and memory.a_max[untouched].equal(before[untouched])
 
 
 OWN = {"ddpg": "actor", "continuous": "proposal"}

@@ -3,9 +3,7 @@
 import itertools
 import math
 import types
-from unittest import mock
 
-import conftest
 import numpy as np
 import pytest
 import qmle_continuous as script
@@ -176,46 +174,3 @@ def test_argmax_predictor_losses_by_hand():
     delta_loss, categorical_loss = script.argmax_predictor_loss(mode, logits, a_max)
     assert delta_loss.item() == pytest.approx((0.16 + 0.16) / 2)
     assert categorical_loss.item() == pytest.approx((math.log(4 / 2) + math.log(5 / 1)) / 2)
-
-
-def make_update(**flags):
-    args = make_args(buffer_size=64, batch_size=32, num_target_samples=20, **flags)
-    return args, *conftest.make_update(script, args, (3, 3))
-
-
-@pytest.mark.parametrize("stored_action", [True, False])
-def test_update_computes_the_equations(stored_action, monkeypatch):
-    args = make_args(buffer_size=64, num_target_samples=5, stored_action=stored_action)
-    made = network, target, _, memory = conftest.make_update(script, args, (3, 3))
-    search_set, before, a_max = script.sample_uniform((32, 5, 3)), memory.a_max.clone(), []
-    sampling = mock.Mock(return_value=search_set)
-    predictor_loss = mock.Mock(wraps=script.argmax_predictor_loss)
-    monkeypatch.setattr(script, "sample_actions", sampling)
-    monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss)
-    given = {}
-
-    def values(obs, next_obs, actions, stored):
-        given["features"] = target.obs_stream(next_obs)
-        given["mode"] = network.delta_predictor(network.obs_stream(next_obs))
-        next_values = []
-        for i in range(32):  # one transition at a time
-            candidates = search_set[i]
-            if stored_action:
-                candidates = torch.cat([candidates, stored[i : i + 1]])
-            q = target.q_values(given["features"][i : i + 1], candidates.unsqueeze(0))[0]
-            a_max.append(candidates[q.argmax()])
-            next_values.append(q.max())
-        q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
-        return q, torch.stack(next_values)
-
-    indices, metrics = conftest.check_update(script, args, made, values, monkeypatch)
-    assert bool(metrics["argmax/share_stored"]) == stored_action
-    proposer, features, num_samples, _ = sampling.call_args.args
-    assert proposer is target and num_samples == 5  # the *target* predictors propose, at s'
-    assert features.equal(given["features"])
-    mode, _, learnt = predictor_loss.call_args.args  # and the predictors learn at s'
-    assert mode.allclose(given["mode"], atol=1e-6) and learnt.equal(torch.stack(a_max))
-    for row in indices:  # written back; of a row drawn twice some draw counts
-        assert any(memory.a_max[row].equal(learnt[j]) for j in range(32) if indices[j] == row)
-    untouched = [row for row in range(50) if row not in indices]
-    assert untouched and memory.a_max[untouched].equal(before[untouched])

@@ -76,7 +76,7 @@ def test_bfloat16_chooses_as_good_an_action(device):
 
 
 def test_without_a_compiler_one_line_says_so_and_training_goes_on(tmp_path, run_script):
-    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 250"
+    flags = tiny("qmle_continuous", "Pendulum-v1", 250)
     script, cache = ROOT / "qmle_continuous.py", tmp_path / "cache"
     env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/nonexistent"}
     status, _, errors = run_process(script, flags, tmp_path, **env)

@@ -13,7 +13,7 @@ from conftest import ROOT, check_echoes, command, read_scalars, refused, rows, s
 
 NAME = "qmle_continuous_multiseed"
 S, OBS, A = 3, 5, 2
-SMALL = f"{tiny(NAME)} --num-seeds 3 --num-workers 2"
+SEEDS = "--num-seeds 3 --num-workers 2"
 
 
 def make(device="cpu", **flags):
@@ -41,7 +41,10 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
     args, networks, online, target, optimizer, memory = make(device)
     indices, drawn, weights = memory.sample(16)
     monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, drawn, weights))
-    search_sets = torch.rand(S, 16, 20, A, device=device) * 2 - 1
+    steps = torch.arange(1.0, 21, device=device)[:, None]
+    search = lambda network, features, *_: torch.sin(steps * features[:, None, :A])  # noqa: E731
+    for module in (plain, script):
+        monkeypatch.setattr(module, "sample_actions", search)
     before, expected = memory.rows.clone(), []
     for k in range(S):
         own = plain.ReplayMemory(args, OBS, A, torch.device(device))
@@ -49,16 +52,10 @@ def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
         own.priorities.copy_(memory.priorities[k])
         draw = indices[k], drawn[k], weights[k]
         monkeypatch.setattr(own, "sample", lambda batch_size, draw=draw: draw)
-        monkeypatch.setattr(plain, "sample_actions", lambda *_, k=k: search_sets[k])
         adam = torch.optim.Adam(networks[k].parameters(), lr=5e-4, fused=True)
         expected.append((plain.train_step(networks[k], networks[S + k], adam, own, args), own))
 
-    def with_search_set(q_network, target_network, args, batch, weights, search_set):
-        monkeypatch.setattr(script, "sample_actions", lambda *_: search_set)
-        return script.training_loss(q_network, target_network, args, batch, weights)
-
-    over = script.over_seeds(with_search_set, args, *TEMPLATES)
-    losses = lambda *inputs: over(*inputs, search_sets)  # noqa: E731
+    losses = script.over_seeds(script.training_loss, args, *TEMPLATES)
     metrics = script.train_step(losses, online, target, optimizer, memory, args)
     rel = 1e-5 if device == "cpu" else 1e-3  # cuBLAS sums in another order for many matrices
     for k, (plain_metrics, own) in enumerate(expected):
@@ -85,8 +82,8 @@ def test_seeds_draw_search_sets_of_their_own():
 
 
 def test_actions_and_transitions_go_where_they_belong(run_script, capsys):
-    flags = f"{SMALL} --seed 4 --env-id toy_envs:Echo-v0 --eval-frequency 200 --eval-episodes 2"
-    end = run_script(NAME, f"{flags} --total-timesteps 210 --save-model --train-frequency 1")
+    flags = f"{tiny(NAME, 'Echo', 210)} {SEEDS} --seed 4 --eval-frequency 200 --eval-episodes 2"
+    end = run_script(NAME, f"{flags} --save-model --train-frequency 1")
     memory = end["memory"]
     memory.store()
     for k, run_dir in enumerate(end["run_dirs"]):
@@ -101,11 +98,11 @@ def test_actions_and_transitions_go_where_they_belong(run_script, capsys):
 
 
 def test_every_seed_and_its_episodes_start_as_in_the_plain_script(run_script):
-    flags = "--env-id toy_envs:Reach-v0 --total-timesteps 70"  # episodes of 20 steps, no update
-    many = run_script(NAME, f"{SMALL} --seed 6 {flags}")
+    flags = tiny(NAME, "Reach", 70)  # episodes of 20 steps, no update
+    many = run_script(NAME, f"{flags} {SEEDS} --seed 6")
     many["memory"].store()
     for k in range(3):
-        one = run_script("qmle_continuous", f"--seed {6 + k} --buffer-size 5000 {flags}")
+        one = run_script("qmle_continuous", f"{flags} --seed {6 + k}")
         one["memory"].store()
         for name, value in one["q_network"].state_dict().items():
             assert many["online"][name][k].equal(value), name
@@ -114,7 +111,7 @@ def test_every_seed_and_its_episodes_start_as_in_the_plain_script(run_script):
 
 
 def test_same_seeds_same_run_resumed_or_not(run_script):
-    runs, flags = [], f"{SMALL} --env-id Pendulum-v1 --seed 3 --total-timesteps 330"
+    runs, flags = [], f"{tiny(NAME, 'Pendulum-v1', 330)} {SEEDS} --seed 3"
     for extra in (
         "",
         "--num-workers 3 --eval-frequency 150 --eval-episodes 1",
@@ -146,9 +143,9 @@ def test_refused_in_one_line(run_script):
 
 @pytest.mark.parametrize("how", ["worker", signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_behind(how, tmp_path):
-    flags = f"{tiny(NAME)} --num-seeds 2 --num-workers 1 --total-timesteps 100000 --no-compile"
+    flags = f"{tiny(NAME, 'Neural', 100_000)} --num-seeds 2 --num-workers 1 --no-compile"
     # an environment that starts threads: a process with threads would hang after a fork
-    flags += " --env-id toy_envs:Neural-v0 --eval-frequency 50000"
+    flags += " --eval-frequency 50000"
     run = start(tmp_path, command(ROOT / f"{NAME}.py", flags), OMP_NUM_THREADS="2")
     wait_for(lambda: list(tmp_path.glob("runs/*__2__*/episodes.csv")), run)
     workers = psutil.Process(run.pid).children()

@@ -25,38 +25,39 @@ def last_transitions(memory, num):
 
 @scripts
 @pytest.mark.parametrize(
-    "frequency, target_frequency, updates, copies",
+    "frequency, target_frequency, updates, num_copies",
     # Learning precedes the step, so it happens when 100 to 299 steps are done: after 105, ..., 294
     # of them for 7; target copies likewise, after 120, ..., 270 for 30, only after 200 for 200.
     [(7, 30, 28, 6), (1, 200, 200, 1)],
 )
 def test_exact_number_of_updates_and_target_copies(
-    script, frequency, target_frequency, updates, copies, run_script, monkeypatch
+    script, frequency, target_frequency, updates, num_copies, run_script, monkeypatch
 ):
-    weights, loads, adam_step = [], [], torch.optim.Adam.step
-    load_state_dict = torch.nn.Module.load_state_dict
+    weights, copies = [], []
+    adam_step, load_state_dict = torch.optim.Adam.step, torch.nn.Module.load_state_dict
 
     def step(self):
         adam_step(self)
         weights.append(torch.cat([p.detach().flatten() for p in self.param_groups[0]["params"]]))
 
     def load(self, state, *args):
-        loads.append({name: value.clone() for name, value in state.items()})
+        copies.append((len(weights), {name: value.clone() for name, value in state.items()}))
         return load_state_dict(self, state, *args)
 
     monkeypatch.setattr(torch.optim.Adam, "step", step)
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", load)
-    flags = f"{tiny(script)} --env-id dm_control/walker-walk-v0 --total-timesteps 300"
+    flags = tiny(script, "dm_control/walker-walk-v0", 300)
     flags += f" --train-frequency {frequency} --target-network-frequency {target_frequency}"
     end = run_script(script, flags)
-    assert len(weights) == updates and len(loads) == copies + 1  # and the one at the start
-    # The last copy holds the weights after all updates up to its step.
-    last_copy = max(step for step in range(100, 300) if step % target_frequency == 0)
-    before = sum(step % frequency == 0 for step in range(100, last_copy + 1))
+    assert len(weights) == updates and len(copies) == num_copies + 1  # and the one at the start
+    # A copy holds the weights after all updates up to its step.
+    steps = [step for step in range(100, 300) if step % target_frequency == 0]
+    before = [sum(step % frequency == 0 for step in range(100, last + 1)) for last in steps]
+    assert [number for number, _ in copies] == [0, *before]
     copied = torch.cat([p.flatten() for p in end["target_network"].parameters()])
-    assert [copied.equal(state) for state in weights].index(True) == before - 1
+    assert copied.equal(weights[before[-1] - 1])
     online = end["q_network"].named_parameters()
-    assert all(not value.equal(loads[0][name]) for name, value in online)
+    assert all(not value.equal(copies[0][1][name]) for name, value in online)
 
 
 @pytest.fixture(scope="module", params=LEARNING)
@@ -121,7 +122,7 @@ def test_tracking_logs_each_episode_as_the_run_of_this_name(default_run, run_scr
 
 @scripts
 def test_transitions_are_stored_as_they_happened(script, run_script):
-    flags = f"{tiny(script)} --env-id toy_envs:Echo-v0 --total-timesteps 300"
+    flags = tiny(script, "Echo", 300)
     end = run_script(script, flags)
     obs, next_obs, actions, *rest = last_transitions(end["memory"], 300)
     actions = actions - 1 if script in LEARNING[1:] else actions  # choices of three
@@ -131,15 +132,15 @@ def test_transitions_are_stored_as_they_happened(script, run_script):
 def test_share_of_random_actions_while_training(run_script):
     # a categorical predictor alone only ever acts on the grid: what is off it was exploration
     flags = "--uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1 --learning-starts 999"
-    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 1000 {flags}"
-    end = run_script("qmle_continuous", f"{flags} --buffer-size 1000")
+    flags = f"{tiny('qmle_continuous', 'Pendulum-v1', 1000)} --buffer-size 1000 {flags}"
+    end = run_script("qmle_continuous", flags)
     actions = last_transitions(end["memory"], 1000)[2]
     assert 60 < (actions != actions.round()).sum() < 140  # 4 s.d. are 38
 
 
 @pytest.mark.parametrize("script", LEARNING[1:])
 def test_exploration_of_discrete_actions(script, run_script):
-    flags = f"{tiny(script)} --env-id toy_envs:Start-v0 --total-timesteps 1000 --buffer-size 1000"
+    flags = tiny(script, "Start", 1000) + " --buffer-size 1000"
     end = run_script(script, f"{flags} --learning-starts 999 --exploration-epsilon 1")
     actions = last_transitions(end["memory"], 1000)[2].long().flatten()
     assert ((actions.bincount(minlength=4) - 250).abs() < 60).all()  # 4 s.d. are 55
@@ -149,7 +150,7 @@ def test_actions_stay_on_the_grid_until_the_given_step_in_evaluations_too(run_sc
     import toy_envs
 
     toy_envs.Recorder.actions.clear()
-    flags = f"{tiny('qmle_continuous')} --env-id toy_envs:Recorder-v0 --total-timesteps 220"
+    flags = tiny("qmle_continuous", "Recorder", 220)
     flags += " --eval-frequency 110 --eval-episodes 1 --discrete-until 110"
     flags += " --uniform-ratio 0.8 --delta-ratio 0.1 --categorical-ratio 0.1"
     end = run_script("qmle_continuous", flags)
@@ -162,7 +163,7 @@ def test_actions_stay_on_the_grid_until_the_given_step_in_evaluations_too(run_sc
 
 @pytest.mark.parametrize("name", ["MatrixAction", "MixedObservation"])
 def test_other_shapes_and_bounds(name, run_script):
-    flags = f"{tiny('qmle_continuous')} --env-id toy_envs:{name}-v0 --total-timesteps 130"
+    flags = tiny("qmle_continuous", name, 130)
     end = run_script("qmle_continuous", flags)
     actions = last_transitions(end["memory"], 130)[2]
     assert (actions.abs() <= 1).all() and actions.std() > 0.1 and "metrics" in end
@@ -171,8 +172,7 @@ def test_other_shapes_and_bounds(name, run_script):
 @pytest.mark.parametrize("script", LEARNING[1:])
 @pytest.mark.parametrize("name", ["Start", "MultiStart", "MatrixAction"])
 def test_kinds_of_discrete_actions(script, name, run_script):
-    flags = f"{tiny(script)} --env-id toy_envs:{name}-v0 --total-timesteps 130"
-    flags += " --exploration-epsilon 0.5"
+    flags = tiny(script, name, 130) + " --exploration-epsilon 0.5"
     end = run_script(script, flags)
     actions = last_transitions(end["memory"], 130)[2]
     for dimension, num_choices in enumerate(end["q_network"].num_choices.tolist()):
@@ -181,7 +181,7 @@ def test_kinds_of_discrete_actions(script, name, run_script):
 
 @pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
 def test_arrays_of_one_and_a_physics_error(script, run_script, capfd):
-    flags = f"{tiny(script)} --env-id toy_envs:Diverging-v0 --total-timesteps 210"
+    flags = tiny(script, "Diverging", 210)
     run_script(script, flags + " --num-seeds 2" * ("multiseed" in script))
     run_dir = min(pathlib.Path("runs").iterdir())
     steps = [int(row.split(",")[0]) for row in rows(run_dir / "episodes.csv")[1:]]
@@ -194,7 +194,7 @@ def test_arrays_of_one_and_a_physics_error(script, run_script, capfd):
 
 @pytest.mark.slow
 def test_video_of_the_evaluation(tmp_path):
-    flags = f"{tiny('qmle_continuous')} --total-timesteps 110 --eval-frequency 110"
+    flags = tiny("qmle_continuous", "dm_control/walker-walk-v0", 110) + " --eval-frequency 110"
     flags += " --eval-episodes 1 --no-compile --capture-video"
     status, _, errors = run_process(ROOT / "qmle_continuous.py", flags, tmp_path, MUJOCO_GL="")
     assert status == 0, errors
