@@ -110,12 +110,13 @@ def make_update(script, args, last, num=50, device="cpu"):
     """What train_step takes, with a random memory; last: what QNetwork takes after 5."""
     network, target = (script.QNetwork(5, *last).to(device) for _ in range(2))
     size = last[0] if isinstance(last[0], int) else len(last[0])
-    memory, rng = script.ReplayMemory(args, 5, size, device), np.random.default_rng(0)
-    for i in range(num):
-        obs, next_obs = rng.standard_normal((2, 5)).astype(np.float32)
-        action = rng.uniform(-1, 1, size) if size == last[0] else rng.integers(last[0])
-        memory.add(obs, action, float(i % 7), next_obs, i % 5 == 0)
-    memory.store()
+    memory = script.ReplayMemory(args, 5, size, device)
+    memory.rows[:num] = torch.randn(num, memory.rows.shape[1])
+    actions = torch.rand(num, size) * 2 - 1
+    if size != last[0]:  # choices
+        actions = (torch.rand(num, size) * torch.tensor(last[0])).floor()
+    memory.rows[:num, 10:-2] = actions.repeat(1, 2)  # a_max is the action
+    memory.rows[:num, -1] = torch.arange(num) % 5 == 0  # terminated
     td_errors = torch.rand(num, device=device) * 5
     memory.remember(torch.arange(num, device=device), memory.a_max[:num].clone(), td_errors)
     adam = {"lr": 5e-4, "fused": True, "capturable": device == "cuda"}

@@ -55,7 +55,7 @@ def test_verdict_of_figure_1(run_script, capsys):
 
 
 @pytest.mark.parametrize("script", [dpg_bandit, qmle_bandit])
-def test_reward_basins_loss_and_start_of_figure_2(script):
+def test_reward_and_loss_of_figure_2(script):
     between = 0.6 * math.exp(-2 * 0.9**2 / (2 * 0.35**2))
     rewards = script.reward(torch.tensor([[0.5, 0.5], [-0.4, -0.4], [0.05, 0.05]]))
     assert rewards[:2].tolist() == pytest.approx([1 + between, 0.6], abs=1e-5) and rewards[2] < 0.2
@@ -68,7 +68,7 @@ def test_reward_basins_loss_and_start_of_figure_2(script):
         assert r.grad[0].abs().sum() == r.grad[2].abs().sum() == 0 < r.grad[1].abs().sum()
 
 
-def test_policy_gradient_search_set_argmax_and_predictor_loss_by_hand():
+def test_equations_of_figure_2_by_hand():
     theta = torch.tensor([[0.1, -0.2]], requires_grad=True)
     dpg_bandit.policy_loss(q_function([2.0, 3.0]), theta.tanh()).backward()
     chain_rule = -torch.tensor([[2.0, 3.0]]) * (1 - theta.detach().tanh() ** 2)  # Eq. 7c

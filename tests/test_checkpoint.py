@@ -78,7 +78,7 @@ def test_same_seed_same_run_resumed_evaluated_or_neither(script, own, run_script
 
 
 @pytest.mark.parametrize("env, extra", [("Echo", ""), ("Pendulum-v1", " --buffer-size 120")])
-def test_an_environment_that_plays_another_episode_starts_a_new_one(env, extra, run_script, capsys):
+def test_an_episode_that_is_not_played_again_starts_anew(env, extra, run_script, capsys):
     flags = tiny("qmle_continuous", env, 333) + extra
     run_dir = run_script("qmle_continuous", f"{flags} --checkpoint-frequency 333")["run_dir"]
     before = rows(run_dir / "episodes.csv")
@@ -122,7 +122,7 @@ def test_signals_leave_a_checkpoint_and_a_command_to_paste(tmp_path, run_script)
     assert said(the_run(tmp_path)) == said(the_run(folder))
 
 
-def test_a_signal_in_an_evaluation_is_heeded_and_a_second_ends_at_once(tmp_path):
+def test_a_signal_in_an_evaluation_and_a_second_one(tmp_path):
     flags = f"{HARD} --eval-frequency 110 --eval-episodes 5000"
     process = start(tmp_path, command(CONTINUOUS, flags))
     wait_for(lambda: has_lines(tmp_path, "eval.csv", 1), process)

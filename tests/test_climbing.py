@@ -83,7 +83,7 @@ def test_agents_act_on_their_own_observations_without_q():
     assert actions[..., 0].equal(changed[..., 0]) and (actions[..., 1] != changed[..., 1]).all()
 
 
-def test_the_decomposition_is_additive_and_its_argmax_is_each_agents_own():
+def test_decomposition_is_additive_and_its_argmax_is_each_agents():
     q_network, args = vdn.QNetwork(generators(1, 2), 16), vdn.Args(num_greedy_samples=20)
     obs, samples = SIGNS.expand(2, 4, 2), vdn.sample_uniform(generators(3, 4), 4, 20)
     joint = torch.cartesian_prod(torch.arange(20), torch.arange(20))

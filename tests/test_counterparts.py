@@ -144,7 +144,7 @@ def test_discrete_proposal_by_hand():
 
 
 @pytest.mark.parametrize("kind", ["continuous", "discrete"])
-def test_search_set_of_aql_has_uniform_samples_first_and_is_on_the_grid_if_discrete(kind):
+def test_search_set_of_aql(kind):
     script, args, network, *_ = make_update(kind)
     samples = script.sample_actions(network, network.obs_stream(torch.randn(50, 5)), args)
     assert samples.shape == (50, 20, 3) and samples.abs().max() <= 1

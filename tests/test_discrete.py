@@ -28,7 +28,7 @@ def test_choices_and_actions_by_hand():
     assert to_env_action(np.array([4, 4]), space, 5).tolist() == [1.1, 4.0]  # the upper bounds
 
 
-def test_enumeration_is_every_joint_action_once_in_the_order_of_the_joint_index():
+def test_enumeration_is_every_joint_action_once_in_order():
     num_choices = torch.tensor(UNEVEN)
     actions = qmle_discrete.enumerate_actions(num_choices, 30)
     assert actions.tolist() == [list(choices) for choices in JOINT]
@@ -42,8 +42,6 @@ def test_uniform_draws_cover_the_joint_space_uniformly():
     counts = dqn_discretized.joint_index(draws, num_choices).flatten().bincount(minlength=30)
     chi_square = ((counts - 1000.0) ** 2 / 1000).sum()
     assert len(counts) == 30 and chi_square < 58.3  # 0.1% of 29 degrees of freedom
-    draws = qmle_discrete.sample_uniform((4, 1000), torch.full((38,), 3))  # an enormous space
-    assert draws.unique().tolist() == [0, 1, 2] and len(draws.flatten(0, 1).unique(dim=0)) == 4000
 
 
 def test_one_hot_and_value_encodings():
@@ -54,7 +52,7 @@ def test_one_hot_and_value_encodings():
     assert network.encode(torch.tensor([[[0, 1], [2, 2]]]))[0].tolist() == [[-1, 0], [1, 1]]
 
 
-def test_predictor_gives_no_probability_to_choices_that_do_not_exist(monkeypatch):
+def test_choices_that_do_not_exist_are_never_drawn(monkeypatch):
     network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)
     features = network.obs_stream(torch.randn(50, 4))
     chances = (network.categorical_predictor(features) + network.log_exists).softmax(-1)
@@ -73,7 +71,7 @@ def test_predictor_loss_by_hand():
     assert loss.item() == pytest.approx((math.log(4 / 2) + math.log(4 / 1)) / 2)
 
 
-def test_search_set_numbers_m_unless_the_joint_space_is_smaller():
+def test_search_set_numbers_m_or_is_the_joint_space():
     network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)  # 30 joint actions
     features = network.obs_stream(torch.randn(4, 4))
     for m, enumerates in itertools.product((1, 7, 29, 30, 100), (True, False)):

@@ -49,7 +49,7 @@ def test_grid_points():
         assert script.nearest_bin(script.bin_value(bins, num_bins), num_bins).equal(bins)
 
 
-def test_uniform_samples_fill_the_box_evenly_and_independently():
+def test_uniform_samples_fill_the_box():
     samples = script.sample_uniform((50, 200, 3))
     assert samples.min() >= -1 and samples.max() <= 1
     counts = torch.histc(samples.flatten(), 10, -1, 1)
@@ -80,7 +80,7 @@ def test_delta_samples():
     assert set(grid.unique().tolist()) == {-1.0, 0.0, 1.0} and grid[0, 0].tolist() == [0, 0]
 
 
-def test_categorical_samples_follow_the_softmax_of_each_dimension():
+def test_categorical_samples_follow_the_softmax():
     chances = torch.tensor([[[0.7, 0.2, 0.1], [0.0, 0.5, 0.5]]])  # (B, A, K)
     network = fixed_predictors(torch.zeros(1, 2), chances.log())
     samples = script.sample_actions(network, None, 20_000, make_args((0, 0, 1)))

@@ -97,7 +97,7 @@ def test_actions_and_transitions_go_where_they_belong(run_script, capsys):
     assert len(read_scalars(end["run_dirs"][1])["losses/td_loss"]) == 2  # at 100 and 200
 
 
-def test_every_seed_and_its_episodes_start_as_in_the_plain_script(run_script):
+def test_every_seed_starts_as_in_the_plain_script(run_script):
     flags = tiny(NAME, "Reach", 70)  # episodes of 20 steps, no update
     many = run_script(NAME, f"{flags} {SEEDS} --seed 6")
     many["memory"].store()

@@ -15,17 +15,11 @@ REFUSALS = [  # flags, what the line must hold: the flag, the value, what was ex
     ("--env-id CartPole-v1", ["Discrete(2)", ACTIONS]),
     ("--env-id toy_envs:Unbounded-v0", ["inf", ACTIONS]),
     ("--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0", ACTIONS]),
+    ("--gamma nan", ["--gamma is nan, expected a number from 0 to 1"]),
     ("--uniform-ratio 0.8", ["ratio", "0.9", "expected 1"]),
     ("--buffer-size 100000000000", ["--buffer-size is 100000000000", "room for"]),
     ("--evaluate-only=", ["is not a model.pt"]),  # and does not train
     (f"--evaluate-only {ROOT}/README.md", ["README.md", "is not a model.pt"]),
-]
-NUMBERS = [  # flag, a value below or above its range, the nearest that is allowed
-    ("gamma", "nan", 0),
-    ("learning-rate", 0, 1e-12),
-    ("batch-size", 0, 1),
-    ("exploration-epsilon", 1.5, 1),
-    ("num-bins", 1, 2),
 ]
 DIALS = "--num-greedy-samples 10000000000 --env-id toy_envs:Combination-v0"
 DOG = ["1.351e+18 joint actions", "GiB", "qmle_discrete.py"]
@@ -37,16 +31,13 @@ OTHERS = [
 
 
 def cases():
-    for flag, value, nearest in NUMBERS:
-        parts = [f"--{flag} is {value}", f"{nearest:g}"]
-        yield "qmle_continuous", f"--{flag} {value}", parts
     for flags, parts in REFUSALS:
         yield "qmle_continuous", flags, parts
     yield from OTHERS
 
 
 @pytest.mark.parametrize("script, flags, parts", cases())
-def test_refused_in_one_line_before_anything_is_created(script, flags, parts, run_script):
+def test_refused_in_one_line(script, flags, parts, run_script):
     line = refused(run_script, script, flags)
     assert all(part in line for part in parts), line
 
@@ -57,8 +48,9 @@ def test_every_number_among_the_flags_has_a_range(script):
     for name, value in vars(module.Args()).items():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             flag = "--" + name.replace("_", "-")
-            with pytest.raises(SystemExit, match=flag):
-                module.check_args(module.parse_args([flag, "-1"]))
+            for wrong in (-1, 10**13):
+                with pytest.raises(SystemExit, match=flag):
+                    module.check_args(module.parse_args([flag, str(wrong)]))
 
 
 def test_refusal_and_help_as_a_user_sees_them(tmp_path, run_script, capsys):

@@ -93,9 +93,7 @@ def test_default_settings_leave_the_documented_outputs(default_run):
     assert all(math.isfinite(value) for series in scalars.values() for _, value in series)
 
 
-def test_a_saved_model_plays_the_same_from_its_directory_or_by_itself(
-    default_run, run_script, capsys
-):
+def test_a_saved_model_plays(default_run, run_script, capsys):
     (run_dir,), played = default_run[1].glob("runs/*"), []
     for path in (run_dir, run_dir / "model.pt"):
         with pytest.raises(SystemExit):
@@ -146,7 +144,7 @@ def test_exploration_of_discrete_actions(script, run_script):
     assert ((actions.bincount(minlength=4) - 250).abs() < 60).all()  # 4 s.d. are 55
 
 
-def test_actions_stay_on_the_grid_until_the_given_step_in_evaluations_too(run_script):
+def test_actions_stay_on_the_grid_until_the_given_step(run_script):
     import toy_envs
 
     toy_envs.Recorder.actions.clear()
