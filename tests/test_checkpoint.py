@@ -83,13 +83,10 @@ def test_an_episode_that_is_not_played_again_starts_anew(env, extra, run_script,
     run_dir = run_script("qmle_continuous", f"{flags} --checkpoint-frequency 333")["run_dir"]
     before = rows(run_dir / "episodes.csv")
     run_script("qmle_continuous", f"--resume {run_dir} --total-timesteps 600")
-    output = capsys.readouterr().out
-    assert "not played the same again or not in memory: a new one starts" in output
-    assert "from step 333" in output
+    assert "not played the same again or not in memory" in capsys.readouterr().out
     after = rows(run_dir / "episodes.csv")
-    assert after[: len(before)] == before and len(after) > len(before)
     step, _, length = after[len(before)].split(",")
-    assert int(step) == 333 + int(length)  # it started after the checkpoint
+    assert after[: len(before)] == before and int(step) == 333 + int(length)
 
 
 def has_lines(folder, name, number):

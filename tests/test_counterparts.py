@@ -156,23 +156,20 @@ def test_search_set_of_aql(kind):
 def test_update_computes_the_equations(kind, monkeypatch):
     script, args, *made = make_update(kind)
     network, target, _, memory = made
-    before, best, given, is_qmle = (
+    is_qmle, before = (
+        kind in ("qmle_continuous", "not stored", "qmle_discrete"),
         memory.a_max.clone(),
-        [],
-        {},
-        script in (qmle_continuous, qmle_discrete),
     )
-    search_set = torch.rand(32, 5, memory.sizes[2]) * 2 - 1
+    search_set, best, given = torch.rand(32, 5, memory.sizes[2]) * 2 - 1, [], {}
     if kind.endswith("discrete"):
         search_set = search_set.round()
     if is_choice := kind == "qmle_discrete":
         search_set = search_set.long() + 1
-    sampling, predictor_loss = mock.Mock(return_value=search_set), mock.Mock()
+    sampling = mock.Mock(return_value=search_set)
+    predictor_loss = mock.Mock(wraps=getattr(script, "argmax_predictor_loss", None))
     monkeypatch.setattr(script, "sample_actions", sampling, raising=False)
+    monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss, raising=False)
     monkeypatch.setattr(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
-    if is_qmle:
-        predictor_loss = mock.Mock(wraps=script.argmax_predictor_loss)
-        monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss)
 
     def values(obs, next_obs, actions, stored):
         next_values = []
@@ -193,7 +190,8 @@ def test_update_computes_the_equations(kind, monkeypatch):
             best.append(candidates[q[0].argmax()])
             next_values.append(target.q_values(features, best[i].view(1, 1, -1)).squeeze())
         given["features"] = target.obs_stream(next_obs)
-        given["mode"] = is_qmle and network.categorical_predictor(network.obs_stream(next_obs))
+        if is_qmle:
+            given["logits"] = network.categorical_predictor(network.obs_stream(next_obs))
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
         return q, torch.stack(next_values)
 
@@ -206,7 +204,7 @@ def test_update_computes_the_equations(kind, monkeypatch):
     assert proposer is target and features.equal(given["features"])
     *_, logits, learnt = predictor_loss.call_args.args  # and the predictors learn at s'
     exists = logits > -math.inf
-    assert logits[exists].allclose(given["mode"][exists], atol=1e-6)
+    assert logits[exists].allclose(given["logits"][exists], atol=1e-6)
     assert learnt.equal(torch.stack(best))
     for row in indices:  # written back; of a row drawn twice some draw counts
         assert any(memory.a_max[row].equal(learnt[j]) for j in range(32) if indices[j] == row)
@@ -235,11 +233,11 @@ def test_gradients_stay_apart(kind):
 
 
 def test_exploration_noise_only_in_training(run_script, monkeypatch):
-    flags = "--env-id toy_envs:Recorder-v0 --exploration-epsilon 0 --exploration-noise-std 0.3"
     monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: 0 * x + 0.5)  # mu(s) is 0.5
     toy_envs.Recorder.actions.clear()
-    flags += " --total-timesteps 1001 --learning-starts 1001 --buffer-size 99"
-    run_script("ddpg_continuous", f"{flags} --eval-frequency 1000 --eval-episodes 1")
+    flags = conftest.tiny("ddpg_continuous", "Recorder", 1001) + " --learning-starts 1001"
+    flags += " --exploration-epsilon 0 --exploration-noise-std 0.3 --eval-frequency 1000"
+    run_script("ddpg_continuous", f"{flags} --eval-episodes 1")
     actions = np.array(toy_envs.Recorder.actions)
     training, evaluation = np.vstack([actions[:1000], actions[1020:]]), actions[1000:1020]
     assert (evaluation == 0.5).all() and abs(training).max() <= 1 and (training == 1).any()
@@ -248,18 +246,12 @@ def test_exploration_noise_only_in_training(run_script, monkeypatch):
     assert quartiles == pytest.approx([-0.202, 0, 0.202], abs=0.03)
 
 
-def test_more_elites_than_samples_are_refused(run_script):
-    flags = "--env-id Pendulum-v1 --cem-samples 5"
-    line = conftest.refused(run_script, "qtopt_continuous", flags)
-    assert line == "error: --cem-elites 6 exceeds --cem-samples 5"
-
-
 @pytest.mark.parametrize("kind", ["ddpg", "discrete"])
 def test_many_seeds_of_it_run(kind, tmp_path, run_script, capsys):
     script, own = COUNTERPARTS[kind]
     generator = [sys.executable, conftest.ROOT / "benchmark" / "many_seeds.py", script, tmp_path]
     subprocess.run(generator, check=True)
-    flags = f"{conftest.TINY} --env-id Pendulum-v1 --num-seeds 3 --total-timesteps 210 {own}"
+    flags = f"{conftest.tiny(script, 'Pendulum-v1', 210)} --num-seeds 3 {own}"
     end = run_script(str(tmp_path / f"{script}_multiseed"), f"{flags} --save-model")
     assert len(list(tmp_path.glob("runs/*/model.pt"))) == 3 and "metrics" in end
     with pytest.raises(SystemExit):  # the plain script plays it

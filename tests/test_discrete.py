@@ -71,7 +71,7 @@ def test_predictor_loss_by_hand():
     assert loss.item() == pytest.approx((math.log(4 / 2) + math.log(4 / 1)) / 2)
 
 
-def test_search_set_numbers_m_or_is_the_joint_space():
+def test_search_set_numbers_m_or_all():
     network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)  # 30 joint actions
     features = network.obs_stream(torch.randn(4, 4))
     for m, enumerates in itertools.product((1, 7, 29, 30, 100), (True, False)):

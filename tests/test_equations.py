@@ -20,10 +20,6 @@ def make_args(ratios=RATIOS[0], on_grid=False, **flags):
     return args
 
 
-def make_networks():
-    return script.QNetwork(5, 3, 3), script.QNetwork(5, 3, 3)
-
-
 def test_budget_is_nearest_to_the_ratios():
     for m, ratios in itertools.product(range(1, 201), RATIOS):
         counts = script.split_budget(m, ratios)
@@ -92,7 +88,7 @@ def test_categorical_samples_follow_the_softmax():
 
 @pytest.mark.parametrize("ratios", RATIOS)
 def test_search_set_is_ordered_and_always_numbers_m(ratios):
-    network, _ = make_networks()
+    network = script.QNetwork(5, 3, 3)
     features = network.obs_stream(torch.randn(4, 5))
     for m in (1, 2, 7, 100):
         samples = script.sample_actions(network, features, m, make_args(ratios))
@@ -106,7 +102,7 @@ def test_search_set_is_ordered_and_always_numbers_m(ratios):
 
 @pytest.mark.parametrize("num_states", [6, 300])  # 300 states of 40 actions take several parts
 def test_argmax_is_the_best_of_exactly_the_evaluated_actions(num_states):
-    network, _ = make_networks()
+    network = script.QNetwork(5, 3, 3)
     features = network.obs_stream(torch.randn(num_states, 5))
     actions = script.sample_uniform((num_states, 40, 3))
     a_max, values, index = script.argmax_action(network, features, actions)
@@ -126,7 +122,7 @@ def test_number_of_parameters_of_the_paper():
 
 
 def test_sharing_the_observation_half_changes_nothing():
-    network, _ = make_networks()
+    network = script.QNetwork(5, 3, 3)
     features, actions = network.obs_stream(torch.randn(7, 5)), script.sample_uniform((7, 11, 3))
     # as the paper writes it: every pair of state and action concatenated, then the joint block
     expanded = features.unsqueeze(1).expand(-1, 11, -1)

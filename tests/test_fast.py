@@ -4,6 +4,7 @@ import importlib
 
 import numpy as np
 import pytest
+import qmle_continuous
 import torch
 from conftest import DEVICES, LEARNING, ROOT, make_update, rows, run_process, tiny
 
@@ -60,15 +61,13 @@ def test_compiled_computes_what_plain_computes(name, device, monkeypatch):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_bfloat16_chooses_as_good_an_action(device):
-    script = importlib.import_module("qmle_continuous")
-    torch.manual_seed(0)
-    network = script.QNetwork(OBS_SIZE, 3, 3).to(device)
+    network = qmle_continuous.QNetwork(OBS_SIZE, 3, 3).to(device)
     with torch.no_grad():
         network.joint_output.weight.mul_(50)  # values of the size that training ends with
         features = network.obs_stream(torch.randn(256, OBS_SIZE, device=device))
         actions = torch.rand(256, 101, 3, device=device) * 2 - 1
         q = network.q_values(features, actions)
-        a_max, *_ = script.argmax_action(network, features, actions, bfloat16=True)
+        a_max, *_ = qmle_continuous.argmax_action(network, features, actions, bfloat16=True)
         lost = q.amax(1) - network.q_values(features, a_max.unsqueeze(1)).squeeze(1)
     assert lost.min() > -1e-4 and lost.max() < 0.1 * q.std(1).mean()
     assert lost.mean() < 0.01 * q.std(1).mean()
@@ -78,7 +77,7 @@ def test_bfloat16_chooses_as_good_an_action(device):
 def test_without_a_compiler_training_goes_on(tmp_path, run_script):
     flags = tiny("qmle_continuous", "Pendulum-v1", 250)
     script, cache = ROOT / "qmle_continuous.py", tmp_path / "cache"
-    env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/nonexistent"}
+    env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/none"}
     status, _, errors = run_process(script, flags, tmp_path, **env)
     assert status == 0 and "Traceback" not in errors, errors
     (line,) = [line for line in errors.splitlines() if "not compiled" in line]

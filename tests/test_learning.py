@@ -8,7 +8,7 @@ from conftest import COUNTERPARTS
 QUICK = "--batch-size 32 --buffer-size 20000 --learning-rate 0.001 --learning-starts 300"
 QUICK += " --train-frequency 2 --eval-episodes 20 --target-network-frequency 50"
 SEARCH = "--num-target-samples 32 --num-greedy-samples 64"
-SOLVERS = [("qmle_continuous", SEARCH, 3000, 0.95)]  # flags, steps, share of the best return
+SOLVERS = [("qmle_continuous", SEARCH, 3000, 0.95)]  # steps, share of the best return
 for script, own in COUNTERPARTS.values():
     own += " --batch-size 64 --train-frequency 4"
     SOLVERS += [pytest.param(script, own, 6000, 0.9, marks=pytest.mark.slow)]

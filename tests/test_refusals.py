@@ -1,9 +1,7 @@
 """Bad input is refused before training with one clear line; bad numbers later stop the run."""
 
 import importlib
-import os
 import re
-import time
 
 import pytest
 from conftest import LEARNING, ROOT, refused, rows, run_process, tiny
@@ -21,13 +19,29 @@ REFUSALS = [  # flags, what the line must hold: the flag, the value, what was ex
     ("--evaluate-only=", ["is not a model.pt"]),  # and does not train
     (f"--evaluate-only {ROOT}/README.md", ["README.md", "is not a model.pt"]),
 ]
+MANY = "qmle_continuous_multiseed"
 DIALS = "--num-greedy-samples 10000000000 --env-id toy_envs:Combination-v0"
 DOG = ["1.351e+18 joint actions", "GiB", "qmle_discrete.py"]
 OTHERS = [
     ("qmle_discrete", DIALS, ["one-hot"]),
     ("qmle_discrete", "--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0"]),
     ("dqn_discretized", "--env-id dm_control/dog-walk-v0", DOG),
+    ("qtopt_continuous", "--cem-samples 5", ["--cem-elites 6 exceeds --cem-samples 5"]),
+    (MANY, "--num-seeds 0", ["--num-seeds is 0, expected a number from 1"]),
+    (MANY, "--env-id Pendulum-v1 --num-seeds 9999", ["--buffer-size is 1000000, "]),
+    (MANY, "--env-id CartPole-v1", ["CartPole-v1 has actions"]),
+    (MANY, "--resume nowhere", ["is not a checkpoint.pt"]),
 ]
+for name in ("pg_bandit", "dpg_bandit", "qmle_bandit", "qmle_climbing", "vdn_climbing"):
+    for case in ("num-seeds is 0", "seed is -1", "learning-rate is nan", "learning-rate is 0.0"):
+        line = f"--{case}, expected a number from "
+        OTHERS += [(name, "--" + case.replace(" is ", " "), [line])]
+    if name.endswith("climbing"):
+        OTHERS += [(name, "--total-timesteps 700", ["are (700, 500, 10), expected each to be a"])]
+        OTHERS += [
+            (name, "--exploration-epsilon 1.5", ["-epsilon is 1.5, expected a number from 0"])
+        ]
+    OTHERS += [(name, f"--output {ROOT / 'README.md'}", ["File exists"])]
 
 
 def cases():
@@ -62,16 +76,6 @@ def test_refusal_and_help_as_a_user_sees_them(tmp_path, run_script, capsys):
     assert text.index("QMLE for continuous action") < text.index("--env-id STR")
 
 
-@pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
-def test_two_runs_of_one_second_never_share_a_folder(script, run_script, tmp_path, monkeypatch):
-    monkeypatch.setattr(time, "strftime", lambda _: "now")
-    flags = tiny(script, "MatrixAction", 3) + " --num-seeds 1" * ("multiseed" in script)
-    run_script(script, flags)
-    assert list(tmp_path.glob(f"runs/*-v0__*__now-{os.getpid()}"))  # another process has another
-    with pytest.raises(FileExistsError):
-        run_script(script, flags)
-
-
 BROKEN = [
     ("NanReward", "reward", 30),
     ("NanObservation", "next_obs", 30),
@@ -95,9 +99,8 @@ def test_a_number_that_is_not_finite_stops_the_run(env_id, name, step, run_scrip
 
 def test_numbers_are_checked_in_evaluations_too(run_script):
     flags = tiny("qmle_continuous", "NanReward", 29)
-    run_dir = run_script("qmle_continuous", f"{flags} --save-model")["run_dir"]
     with pytest.raises(SystemExit, match="error: reward is not finite at step "):
-        run_script("qmle_continuous", f"--evaluate-only {run_dir}")
+        run_script("qmle_continuous", f"{flags} --eval-frequency 20 --eval-episodes 2")
 
 
 def test_an_evaluation_ends_where_the_environment_does_not(run_script, capfd):

@@ -9,8 +9,7 @@ from dm_control.rl.control import PhysicsError
 class Reach(gym.Env):
     """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the best way is straight.
 
-    Its action's bounds are uneven: at the middle it rests, at a bound it moves by 0.25 in that
-    dimension. The reward is 1 minus the mean distance over the dimensions afterwards.
+    The reward is 1 minus the mean distance over the dimensions afterwards.
     """
 
     low, high = np.array([-0.5, 1.0]), np.array([2.0, 1.5])
@@ -108,10 +107,7 @@ class Echo(gym.Env):
 
 
 class Combination(gym.Env):
-    """Eleven dials of four positions (4^11 joint actions), to be set as the observed symbol asks.
-
-    The reward is no sum over dials; the best action is the goal of that symbol and earns 1.
-    """
+    """Eleven dials (4^11 joint actions) to set as the observed symbol asks, which earns 1."""
 
     action_space = gym.spaces.MultiDiscrete([4] * 11)
     observation_space = gym.spaces.Discrete(3)
