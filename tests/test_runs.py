@@ -64,7 +64,7 @@ def default_run(request, tmp_path_factory):
     shutil.copy(ROOT / f"{script}.py", folder)
     flags = "--env-id Pendulum-v1 --total-timesteps 1110 --eval-frequency 600 --eval-episodes 1"
     own = {"qmle_continuous": " --track --checkpoint-frequency 1110"}
-    flags += own.get(script, " --no-compile") + f" {SEARCH}" * (script == "qmle_discrete")
+    flags += own.get(script, " --no-compile") + f" {SEARCH}" * (script != LEARNING[2])
     ended = run_process(folder / f"{script}.py", f"{flags} --save-model", folder, PYTHONPATH="")
     return script, folder, *ended
 
