@@ -200,8 +200,8 @@ def test_update_computes_the_equations(kind, monkeypatch):
         assert memory.a_max.equal(before)  # nothing is written back
         return
     assert bool(metrics["argmax/share_stored"]) == args.stored_action
-    proposer, features, *_ = sampling.call_args.args  # the *target* predictors propose, at s'
-    assert proposer is target and features.equal(given["features"])
+    proposer, features, num, _ = sampling.call_args.args  # *target* predictors propose, at s'
+    assert proposer is target and num == 5 and features.equal(given["features"])
     *_, logits, learnt = predictor_loss.call_args.args  # and the predictors learn at s'
     exists = logits > -math.inf
     assert logits[exists].allclose(given["logits"][exists], atol=1e-6)
