@@ -1,5 +1,6 @@
 """Shared by all tests: how a script is run, in this process or in one of its own."""
 
+import itertools
 import os
 import pathlib
 import runpy
@@ -23,11 +24,20 @@ CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
 TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500"
 SEARCH = "--num-target-samples 10 --num-greedy-samples 20"
+SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
+COUNTERPARTS = {
+    "ddpg": ("ddpg_continuous", ""),
+    "qtopt": ("qtopt_continuous", "--cem-samples 16 --cem-elites 4"),
+    "continuous": ("aql_continuous", SETS),
+    "discrete": ("aql_continuous", f"{SETS} --proposal discrete"),
+}
 
 
-def tiny(script):
-    """Flags that make a run of a learning script take seconds."""
-    return TINY if script == "dqn_discretized" else f"{TINY} {SEARCH}"
+def tiny(script, env_id, num_steps):
+    """Flags of a run that takes seconds; an environment of toy_envs.py goes by its name alone."""
+    env_id = env_id if "-" in env_id else f"toy_envs:{env_id}-v0"
+    search = SEARCH if script.startswith("qmle") else ""
+    return f"{TINY} {search} --env-id {env_id} --total-timesteps {num_steps}"
 
 
 @pytest.fixture(autouse=True)
@@ -39,23 +49,19 @@ def seed():
 def run_script(tmp_path, monkeypatch):
     """run_script("qmle_continuous", "--seed 1 ...") runs it as __main__ here, in an empty folder.
 
-    Compiling takes longer than the runs here, so it is off unless the flags say --compile. Returns
-    the script's global variables at its end. A refusal raises SystemExit with the printed line.
+    It returns the script's global variables at its end. Compiling is off unless asked for.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "tests")
-    ends = [0]
+    numbers = itertools.count()  # folders of one process have names by the second
+    monkeypatch.setattr(time, "strftime", lambda *_: str(next(numbers)))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(name, flags):
         as_given = "--compile" in flags or name.endswith(("_bandit", "_climbing"))
         plain = [] if as_given else ["--no-compile"]
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *plain])
-        if int(time.time()) == ends[-1]:  # folders of one process have names by the second
-            time.sleep(1 - time.time() % 1)
-        end = runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
-        ends.append(int(time.time()))
-        return end
+        return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
     yield run
     for number, handler in handlers.items():  # what a script does with them is for its own process
@@ -103,21 +109,68 @@ def make_update(script, args, last, num=50, device="cpu"):
     """What train_step takes, with a random memory; last: what QNetwork takes after 5."""
     network, target = (script.QNetwork(5, *last).to(device) for _ in range(2))
     size = last[0] if isinstance(last[0], int) else len(last[0])
-    memory, rng = script.ReplayMemory(args, 5, size, device), np.random.default_rng(0)
-    for i in range(num):
-        obs, next_obs = rng.standard_normal((2, 5)).astype(np.float32)
-        action = rng.uniform(-1, 1, size) if size == last[0] else rng.integers(last[0])
-        memory.add(obs, action, float(i % 7), next_obs, i % 5 == 0)
-    memory.store()
+    memory = script.ReplayMemory(args, 5, size, device)
+    memory.rows[:num] = torch.randn(num, memory.rows.shape[1])
+    actions = torch.rand(num, size) * 2 - 1
+    if size != last[0]:  # choices
+        actions = (torch.rand(num, size) * torch.tensor(last[0])).floor()
+    memory.rows[:num, 10:-2] = actions.repeat(1, 2)  # a_max is the action
+    memory.rows[:num, -1] = torch.arange(num) % 5 == 0  # terminated
     td_errors = torch.rand(num, device=device) * 5
     memory.remember(torch.arange(num, device=device), memory.a_max[:num].clone(), td_errors)
     adam = {"lr": 5e-4, "fused": True, "capturable": device == "cuda"}
     return network, target, torch.optim.Adam(network.parameters(), **adam), memory
 
 
+def check_update(script, args, made, values, monkeypatch):
+    """One update against values(obs, next_obs, actions, a_max): Q(s, a) and the value at s', (B,).
+
+    Returns the rows that it drew and its metrics.
+    """
+    network, target, _, memory = made
+    indices, batch, weights = memory.sample(32)
+    assert weights.std() > 0.02
+    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, batch, weights))
+    *inputs, rewards, terminated = batch
+    with torch.no_grad():
+        q, next_values = values(*inputs)
+    td_errors = rewards[:, 0] + 0.99 * (1 - terminated[:, 0]) * next_values - q
+    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
+    metrics = script.train_step(*made, args)
+    assert all(not v.equal(states[0][k]) for k, v in network.named_parameters())
+    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
+    expected = (weights * td_errors**2).mean().item()
+    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
+    priorities = (td_errors.abs() + 1e-6) ** 0.6
+    for row in indices:  # of a row drawn twice some draw counts
+        same = priorities[indices == row]
+        assert (memory.priorities[row] / same - 1).abs().min() < 1e-3
+    return indices, metrics
+
+
 def rows(path):
     """Lines of a log without the wall time."""
     return [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()]
+
+
+def check_echoes(run_dir, seed, memory, transitions, actions):
+    """The first transitions (N, ...) of a run on Echo-v0 and its episodes.csv."""
+    own = np.random.SeedSequence([seed, 0]).generate_state(1)[0] // 2 % 1000
+    expected, episodes, start = [], [], 0
+    before = [own, 0, 0, 0, 0]
+    for i, action in enumerate(actions.tolist()):
+        now = [own, len(episodes), i + 1 - start, *action]
+        last = now[2] == (10 if now[1] % 2 else 5 + own % 5)
+        expected.append([*before, *now, sum(now), last and now[1] % 2 == 0])
+        before = now
+        if last:
+            episodes.append([i + 1, sum(row[-2] for row in expected[start:]), i + 1 - start])
+            before, start = [own, len(episodes), 0, 0, 0], i + 1
+    obs, next_obs, _, _, rewards, terminated = transitions.split(memory.sizes, dim=1)
+    happened = torch.cat([obs, next_obs, rewards, terminated], dim=1)
+    np.testing.assert_allclose(happened, expected, atol=1e-3)
+    logged = np.loadtxt(run_dir / "episodes.csv", delimiter=",", skiprows=1)[:, :3]
+    np.testing.assert_allclose(logged, episodes, atol=0.1)
 
 
 def read_scalars(run_dir):

@@ -4,17 +4,28 @@ import os
 import shlex
 import shutil
 import signal
+import sys
 import time
 
-import numpy as np
 import pytest
 import qmle_continuous
 import torch
-from conftest import ROOT, command, read_scalars, refused, rows, run_process, start, tiny, wait_for
+from conftest import (
+    COUNTERPARTS,
+    ROOT,
+    command,
+    read_scalars,
+    refused,
+    rows,
+    run_process,
+    start,
+    tiny,
+    wait_for,
+)
 
 CONTINUOUS = ROOT / "qmle_continuous.py"
-HARD = f"--no-compile {tiny('qmle_continuous')} --buffer-size 1500 --seed 5 --save-model"
-HARD += " --env-id dm_control/reacher-hard-v0 --eval-episodes 1"
+HARD = tiny("qmle_continuous", "dm_control/reacher-hard-v0", 1600)
+HARD += " --no-compile --buffer-size 1500 --seed 5 --save-model --eval-episodes 1"
 
 
 def the_run(folder):
@@ -22,77 +33,60 @@ def the_run(folder):
     return run_dir
 
 
-def check_equal(one, other):
-    """Two run directories say the same: episodes, evaluations, weights, logged numbers."""
-    for name in ("episodes.csv", "eval.csv"):
-        assert rows(one / name) == rows(other / name)
-    a, b = (torch.load(run / "model.pt", weights_only=True)["q_network"] for run in (one, other))
-    assert a.keys() == b.keys() and all(a[name].equal(b[name]) for name in a)
-    scalars = [read_scalars(run) for run in (one, other)]
-    for name in scalars[0].keys() - {"charts/SPS"}:
-        # After a kill -9 a step may be logged twice, with the same value.
-        assert dict(scalars[0][name]) == dict(scalars[1][name]), name
-
-
-@pytest.mark.parametrize("task", ["walker-walk", "finger-turn_hard", "fish-swim", "Hopper-v5"])
-def test_an_episode_can_be_played_again_and_goes_on_as_the_first(task):
-    env_id = task if task == "Hopper-v5" else f"dm_control/{task}-v0"
-    env, other = (qmle_continuous.make_env(env_id) for _ in range(2))
-    actions = np.random.default_rng(0).uniform(-1, 1, (230, *env.action_space.shape))
-    seed = qmle_continuous.episode_seed(5, 3)
-    other.reset(seed=99)  # elsewhere, with another target, in the middle of an episode
-    for action in actions[:5]:
-        other.step(action)
-    starts = [e.reset(seed=seed)[0] for e in (env, other)]
-    assert np.array_equal(*starts) and starts[0].dtype == np.float32
-    for action in actions:
-        one, two = env.step(action), other.step(action)
-        assert np.array_equal(one[0], two[0]) and one[1:4] == two[1:4]
-        if one[2] or one[3]:
-            break
+def said(run):
+    """What a run directory says: episodes, evaluations, weights and logged numbers."""
+    weights = torch.load(run / "model.pt", weights_only=True)["q_network"]
+    # After a kill -9 a step may be logged twice, with the same value.
+    scalars = {name: dict(values) for name, values in read_scalars(run).items()}
+    del scalars["charts/SPS"]
+    numbers = {name: value.tolist() for name, value in weights.items()} | scalars
+    return rows(run / "episodes.csv"), rows(run / "eval.csv"), numbers
 
 
 RUNS = [
-    ("qmle_continuous", "Pendulum-v1 --discrete-until 1200"),
-    ("qmle_discrete", "dm_control/finger-spin-v0"),
-    ("dqn_discretized", "CartPole-v1"),
+    ("qmle_continuous", "--discrete-until 300"),
+    ("qmle_discrete", ""),
+    ("dqn_discretized", "--env-id CartPole-v1"),
+    *COUNTERPARTS.values(),
 ]
 
 
-@pytest.mark.parametrize("script, env_id", RUNS)
-def test_resumed_run_is_the_uninterrupted_one(script, env_id, run_script, tmp_path, monkeypatch):
-    flags = f"{tiny(script)} --env-id {env_id} --seed 5 --save-model --eval-frequency 900"
-    flags += " --eval-episodes 1"
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-    monkeypatch.chdir(tmp_path / "one")
-    run_script(script, f"{flags} --total-timesteps 2200")
-    monkeypatch.chdir(tmp_path / "two")
-    run_script(script, f"{flags} --total-timesteps 1337 --checkpoint-frequency 900")
-    # from step 900, in the middle of an episode, before the evaluation there; then from 1337
-    path = the_run(tmp_path / "two").rename(tmp_path / "two" / "runs" / "renamed: elsewhere")
-    monkeypatch.chdir(path)
-    run_script(script, "--resume . --total-timesteps 2200 --checkpoint-frequency 0")
-    check_equal(the_run(tmp_path / "one"), path)
+@pytest.mark.parametrize("script, own", RUNS)
+def test_same_seed_same_run_resumed_evaluated_or_neither(script, own, run_script, tmp_path):
+    flags = f"{tiny(script, 'Pendulum-v1', 430)} --seed 5 {own} --save-model"
+    evaluates = "--eval-frequency 150 --eval-episodes 1"
+    first = f"{evaluates} --total-timesteps 267 --checkpoint-frequency 200"
+    one, two, plain, other = (
+        run_script(script, f"{flags} {extra}")["run_dir"]
+        for extra in (evaluates, first, "", "--seed 6 --total-timesteps 220")
+    )
+    # from 267, in the middle of an episode, in a directory of another name
+    path = two.rename(tmp_path / "renamed: elsewhere")
+    os.chdir(path)
+    run_script(script, "--resume . --total-timesteps 430 --checkpoint-frequency 0")
+    os.chdir(tmp_path)
+    episodes, evaluations, numbers = said(one)
+    assert len(episodes) > 2 and len(evaluations) == 3 and len(numbers["losses/td_loss"]) == 4
+    assert said(path) == (episodes, evaluations, numbers)
+    assert len(numbers.pop("eval/episodic_return")) == 2
+    assert said(plain) == (episodes, evaluations[:1], numbers)
+    assert rows(other / "episodes.csv")[1] != episodes[1]
     saved = torch.load(path / "checkpoint.pt", weights_only=True)
-    assert saved["global_step"] == 2200  # so that the next --resume does not go back
-    assert saved["run_id"].startswith(env_id.split()[0].replace("/", "_"))  # not the new name
-    assert (path / "config.json").exists() and (path / "config1337.json").exists()
+    assert saved["global_step"] == 430  # so that the next --resume does not go back
+    assert saved["run_id"] == two.name  # not the new name
+    assert (path / "config.json").exists() and (path / "config267.json").exists()
 
 
-@pytest.mark.parametrize("env", ["toy_envs:TwoEndings-v0", "Pendulum-v1 --buffer-size 120"])
-def test_an_environment_that_plays_another_episode_starts_a_new_one(env, run_script, capsys):
-    flags = f"{tiny('qmle_continuous')} --env-id {env} --total-timesteps 333"
+@pytest.mark.parametrize("env, extra", [("Echo", ""), ("Pendulum-v1", " --buffer-size 120")])
+def test_an_episode_that_is_not_played_again_starts_anew(env, extra, run_script, capsys):
+    flags = tiny("qmle_continuous", env, 333) + extra
     run_dir = run_script("qmle_continuous", f"{flags} --checkpoint-frequency 333")["run_dir"]
     before = rows(run_dir / "episodes.csv")
     run_script("qmle_continuous", f"--resume {run_dir} --total-timesteps 600")
-    output = capsys.readouterr().out
-    assert "not played the same again or not in memory: a new one starts" in output
-    assert "from step 333" in output
+    assert "not played the same again or not in memory" in capsys.readouterr().out
     after = rows(run_dir / "episodes.csv")
-    assert after[: len(before)] == before and len(after) > len(before)
     step, _, length = after[len(before)].split(",")
-    assert int(step) == 333 + int(length)  # it started after the checkpoint
+    assert after[: len(before)] == before and int(step) == 333 + int(length)
 
 
 def has_lines(folder, name, number):
@@ -101,12 +95,11 @@ def has_lines(folder, name, number):
 
 
 def test_signals_leave_a_checkpoint_and_a_command_to_paste(tmp_path, run_script):
-    flags = f"{HARD} --total-timesteps 2200 --eval-frequency 1050"
+    flags = f"{HARD} --eval-frequency 1050"
     folder = tmp_path / "two"
     (folder / "my scripts").mkdir(parents=True)
     shutil.copy(CONTINUOUS, folder / "my scripts")
-    python = command("", "")[0]
-    process = start(folder, [python, "my scripts/qmle_continuous.py", *flags.split()])
+    process = start(folder, command("my scripts/qmle_continuous.py", flags))
     wait_for(lambda: has_lines(folder, "episodes.csv", 2), process)
     process.send_signal(signal.SIGTERM)
     start_time = time.time()
@@ -116,31 +109,30 @@ def test_signals_leave_a_checkpoint_and_a_command_to_paste(tmp_path, run_script)
     assert pasted[0] == "python"
     checkpoint = the_run(folder) / "checkpoint.pt"
     before = checkpoint.stat().st_mtime
-    process = start(folder, [python, *pasted[1:], "--checkpoint-frequency", "200"])
+    pasted = [sys.executable, *pasted[1:], "--checkpoint-frequency", "200"]
+    process = start(folder, pasted)
     wait_for(lambda: checkpoint.stat().st_mtime > before, process)
     process.kill()
     process.communicate()
-    process = start(folder, [python, *pasted[1:]])
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
+    run_script("qmle_continuous", f"--resume {the_run(folder)}")
     run_script("qmle_continuous", flags)
-    check_equal(the_run(tmp_path), the_run(folder))
+    assert said(the_run(tmp_path)) == said(the_run(folder))
 
 
-def test_a_signal_in_an_evaluation_is_heeded_and_a_second_ends_at_once(tmp_path):
-    flags = f"{HARD} --total-timesteps 9000 --eval-frequency 1010 --eval-episodes 5000"
+def test_a_signal_in_an_evaluation_and_a_second_one(tmp_path):
+    flags = f"{HARD} --eval-frequency 110 --eval-episodes 5000"
     process = start(tmp_path, command(CONTINUOUS, flags))
-    wait_for(lambda: has_lines(tmp_path, "episodes.csv", 2), process)
-    time.sleep(2)  # the evaluation at step 1010 takes an hour
+    wait_for(lambda: has_lines(tmp_path, "eval.csv", 1), process)
+    time.sleep(2)  # the evaluation at step 110 takes an hour
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
-    assert process.returncode == 130 and "stopped after step 1010" in output
+    assert process.returncode == 130 and "stopped after step 110" in output
     assert len(rows(the_run(tmp_path) / "eval.csv")) == 1  # it comes again
     flags = f"--resume {the_run(tmp_path)} --compile"
     process = start(tmp_path, command(CONTINUOUS, flags), TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
     while "compiling" not in (line := process.stderr.readline()):
         assert line
-    time.sleep(3)
+    time.sleep(2)
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.5)
@@ -197,14 +189,11 @@ def test_bad_files_are_refused_in_one_line(flag, name, how, finished, tmp_path, 
     assert message.startswith(f"error: {run_dir}/{name}.pt is not a {name}.pt")
 
 
-@pytest.mark.parametrize("flag", ["resume", "evaluate-only"])
-def test_an_environment_of_other_sizes_is_refused(flag, finished, run_script):
-    with pytest.raises(SystemExit, match=r"is for sizes .*Pendulum-v1 has \(3, 1, 3, 1500\)"):
-        run_script("qmle_continuous", f"--{flag} {finished} --env-id Pendulum-v1")
-
-
 def test_flags_given_anew_count(finished, tmp_path, run_script):
     shutil.copytree(finished, tmp_path / "run")
+    for flag in ("resume", "evaluate-only"):
+        line = refused(run_script, "qmle_continuous", f"--{flag} run --env-id Pendulum-v1")
+        assert "is for sizes " in line and "Pendulum-v1 has (3, 1, 3, 1500)" in line
     line = refused(run_script, "qmle_continuous", "--resume run --uniform-ratio 0.9")
     assert "ratio sum to 1.1, expected 1" in line  # with the flags of the run, not the defaults
     flags = "--resume run --total-timesteps 340 --gamma 0.5 --learning-rate 0.25"

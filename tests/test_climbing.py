@@ -6,14 +6,11 @@ import pytest
 import qmle_climbing as qmle
 import torch
 import vdn_climbing as vdn
-from conftest import refused
 
-SCRIPTS = {"qmle_climbing": qmle, "vdn_climbing": vdn}
 SMALL = "--num-seeds 2 --total-timesteps 60 --eval-frequency 20 --learning-starts 20"
 SMALL += " --batch-size 8 --hidden-size 8"
 PAYOFFS = [[11, -30, 0], [-30, 7, 6], [0, 0, 5]]
 SIGNS = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
-both = pytest.mark.parametrize("name", SCRIPTS)
 
 
 def generators(*seeds):
@@ -83,7 +80,7 @@ def test_agents_act_on_their_own_observations_without_q():
     assert actions[..., 0].equal(changed[..., 0]) and (actions[..., 1] != changed[..., 1]).all()
 
 
-def test_the_decomposition_is_additive_and_its_argmax_is_each_agents_own():
+def test_decomposition_is_additive_and_its_argmax_is_each_agents():
     q_network, args = vdn.QNetwork(generators(1, 2), 16), vdn.Args(num_greedy_samples=20)
     obs, samples = SIGNS.expand(2, 4, 2), vdn.sample_uniform(generators(3, 4), 4, 20)
     joint = torch.cartesian_prod(torch.arange(20), torch.arange(20))
@@ -95,8 +92,8 @@ def test_the_decomposition_is_additive_and_its_argmax_is_each_agents_own():
     assert vdn.greedy_action(generators(3, 4), q_network, obs, args).equal(best)
 
 
-@both
-def test_same_seed_same_run_alone_or_beside_others(name, run_script, capsys, monkeypatch):
+@pytest.mark.parametrize("name", ["qmle_climbing", "vdn_climbing"])
+def test_same_seed_same_run_alone_or_beside_others(name, run_script, monkeypatch):
     ends = [run_script(name, f"{SMALL} --output one")]
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)  # one is enough
     ends += [run_script(name, f"{SMALL} {flags}") for flags in ("--output two", "--seed 2")]
@@ -107,9 +104,7 @@ def test_same_seed_same_run_alone_or_beside_others(name, run_script, capsys, mon
         assert not weights[0][key][0].equal(weights[0][key][1])
     states = ends[0]["optimizer"].state.values()
     assert {state["step"].item() for state in states} == {5}  # updates at 20, 30, 40, 50 and 60
-    names = {path.name for path in ends[0]["folder"].iterdir()}
-    assert names == {f"{name}.{kind}" for kind in ("csv", "png", "pdf")}
-    assert capsys.readouterr().out.count("verdict: ") == 3
+    assert (ends[0]["folder"] / f"{name}.csv").exists()
 
 
 def test_each_agent_explores_as_often_as_asked_for(run_script):
@@ -123,23 +118,10 @@ def test_each_agent_explores_as_often_as_asked_for(run_script):
     assert explored.all(1).float().mean().item() == pytest.approx(0.0625, abs=0.02)
 
 
-@both
-def test_bad_input_is_refused_in_one_line(name, run_script, tmp_path):
-    (tmp_path / "file").write_text("")
-    for flags, message in (
-        ("--exploration-epsilon 1.5", "--exploration-epsilon is 1.5, expected a number from 0"),
-        ("--total-timesteps 700", "are (700, 500, 10), expected each to be a multiple of"),
-        ("--output file", "File exists"),
-    ):
-        assert message in refused(run_script, name, flags)
-
-
 QUICK = "--num-seeds 3 --eval-frequency 2000 --train-frequency 20 --learning-rate 6e-3"
-CASES = [("qmle_climbing", 11, f"{QUICK} --total-timesteps 12000")]
-CASES += [("vdn_climbing", 5, f"{QUICK} --total-timesteps 6000")]
 
 
-@pytest.mark.parametrize("name, best, flags", CASES)
-def test_verdict_of_figure_11(name, best, flags, run_script):
-    end = run_script(name, flags)
+@pytest.mark.parametrize("script, best, steps", [("qmle", 11, 12_000), ("vdn", 5, 6000)])
+def test_verdict_of_figure_11(script, best, steps, run_script):
+    end = run_script(f"{script}_climbing", f"{QUICK} --total-timesteps {steps}")
     assert end["curve"].shape[1] >= 3 and abs(end["curve"][-1] - best).max() <= 0.1

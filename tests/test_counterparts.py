@@ -1,29 +1,25 @@
-"""DDPG, QT-Opt and AQL: equations by hand, what an update moves, and that they learn."""
+"""Updates of all scripts that search; equations of DDPG, QT-Opt and AQL by hand."""
 
 import itertools
 import math
 import subprocess
 import sys
+from unittest import mock
 
 import aql_continuous as aql
 import conftest
 import ddpg_continuous as ddpg
 import numpy as np
 import pytest
+import qmle_continuous
+import qmle_discrete
 import qtopt_continuous as qtopt
 import torch
 import torch.nn as nn
 import toy_envs
+from conftest import COUNTERPARTS
 
 M = torch.tensor([[3.0, 2.0], [2.0, 2.0]])  # of a Q that is no sum over dimensions
-KINDS = ["ddpg", "qtopt", "continuous", "discrete"]  # the last two are AQL's
-SMALL_SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
-FLAGS = {
-    "ddpg": ("ddpg_continuous", ""),
-    "qtopt": ("qtopt_continuous", "--cem-samples 16 --cem-elites 4"),
-    "continuous": ("aql_continuous", SMALL_SETS),
-    "discrete": ("aql_continuous", f"{SMALL_SETS} --proposal discrete"),
-}
 
 
 class Quadratic(nn.Module):
@@ -41,15 +37,23 @@ class Quadratic(nn.Module):
     q_values = forward
 
 
-def make_update(kind, **flags):
+QMLE = {"num_target_samples": 5}
+SETS = {"num_uniform_samples": 12, "num_proposal_samples": 8}
+MADE = {  # script, flags, what QNetwork takes after the size of observations
+    "ddpg": (ddpg, {}, (3,)),
+    "qtopt": (qtopt, {}, (3,)),
+    "continuous": (aql, SETS, (3, None, 0.1)),
+    "discrete": (aql, SETS | {"proposal": "discrete"}, (3, 3, 0.1)),
+    "qmle_continuous": (qmle_continuous, QMLE, (3, 3)),
+    "not stored": (qmle_continuous, QMLE | {"stored_action": False}, (3, 3)),
+    "qmle_discrete": (qmle_discrete, QMLE, ((4,) * 11, False)),
+}
+
+
+def make_update(kind):
     """The script, its flags and what train_step takes: networks, optimizer and a filled memory."""
-    sizes = {"buffer_size": 64, "batch_size": 32} | flags
-    if kind in ("ddpg", "qtopt"):
-        script, last = {"ddpg": ddpg, "qtopt": qtopt}[kind], (3,)
-    else:
-        script, last = aql, (3, 3 if kind == "discrete" else None, 0.1)
-        sizes |= {"proposal": kind, "num_uniform_samples": 12, "num_proposal_samples": 8}
-    args = script.Args(**sizes)
+    script, flags, last = MADE[kind]
+    args = script.Args(buffer_size=64, batch_size=32, **flags)
     return script, args, *conftest.make_update(script, args, last)
 
 
@@ -140,7 +144,7 @@ def test_discrete_proposal_by_hand():
 
 
 @pytest.mark.parametrize("kind", ["continuous", "discrete"])
-def test_search_set_of_aql_has_uniform_samples_first_and_is_on_the_grid_if_discrete(kind):
+def test_search_set_of_aql(kind):
     script, args, network, *_ = make_update(kind)
     samples = script.sample_actions(network, network.obs_stream(torch.randn(50, 5)), args)
     assert samples.shape == (50, 20, 3) and samples.abs().max() <= 1
@@ -148,46 +152,72 @@ def test_search_set_of_aql_has_uniform_samples_first_and_is_on_the_grid_if_discr
     assert abs(samples[:, :12].mean()) < 0.1
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MADE)
 def test_update_computes_the_equations(kind, monkeypatch):
-    script, args, network, target, optimizer, memory = make_update(kind)
-    indices, drawn, weights = memory.sample(32)
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, drawn, weights))
-    obs, next_obs, actions, _, rewards, terminated = drawn
-    search_set = torch.rand(32, 20, 3) * 2 - 1
-    search_set = search_set.round() if kind == "discrete" else search_set
-    monkeypatch.setattr(script, "sample_actions", lambda *_: search_set, raising=False)
+    script, args, *made = make_update(kind)
+    network, target, _, memory = made
+    is_qmle, before = (
+        kind in ("qmle_continuous", "not stored", "qmle_discrete"),
+        memory.a_max.clone(),
+    )
+    search_set, best, given = torch.rand(32, 5, memory.sizes[2]) * 2 - 1, [], {}
+    if kind.endswith("discrete"):
+        search_set = search_set.round()
+    if is_choice := kind == "qmle_discrete":
+        search_set = search_set.long() + 1
+    sampling = mock.Mock(return_value=search_set)
+    predictor_loss = mock.Mock(wraps=getattr(script, "argmax_predictor_loss", None))
+    monkeypatch.setattr(script, "sample_actions", sampling, raising=False)
+    monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss, raising=False)
     monkeypatch.setattr(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
-    before, targets = memory.a_max.clone(), []
-    with torch.no_grad():
+
+    def values(obs, next_obs, actions, stored):
+        next_values = []
+        if is_choice:
+            actions, stored = actions.long(), stored.long()
         for i in range(32):  # one transition at a time
             features = target.obs_stream(next_obs[i : i + 1])
+            candidates, chooser = search_set[i], target
             if kind == "ddpg":
-                best = target.actor(features)
+                candidates = target.actor(features)
             elif kind == "qtopt":
-                best = search_set[i, :1]
-            else:  # the *online* network chooses, the target network values
-                own = network.obs_stream(next_obs[i : i + 1])
-                best = search_set[i, network.q_values(own, search_set[i : i + 1])[0].argmax()]
-            value = target.q_values(features, best.view(1, 1, 3)).item()
-            targets.append(rewards[i, 0] + 0.99 * (1 - terminated[i, 0]) * value)
+                candidates = candidates[:1]
+            elif script is aql:  # the *online* network chooses, the target network values
+                chooser = network
+            elif args.stored_action:
+                candidates = torch.cat([candidates, stored[i : i + 1]])
+            q = chooser.q_values(chooser.obs_stream(next_obs[i : i + 1]), candidates.unsqueeze(0))
+            best.append(candidates[q[0].argmax()])
+            next_values.append(target.q_values(features, best[i].view(1, 1, -1)).squeeze())
+        given["features"] = target.obs_stream(next_obs)
+        if is_qmle:
+            given["logits"] = network.categorical_predictor(network.obs_stream(next_obs))
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
-    td_errors = torch.stack(targets) - q
-    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
-    metrics = script.train_step(network, target, optimizer, memory, args)
-    expected = (weights * td_errors**2).mean().item()
-    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
-    assert all(not v.equal(states[0][k]) for k, v in network.state_dict().items())
-    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
-    assert memory.a_max.equal(before)  # nothing is written back
-    priorities = (td_errors.abs() + 1e-6) ** 0.6
-    for row in indices:  # of a row drawn twice some draw counts
-        same = priorities[indices == row]
-        assert (memory.priorities[row] / same - 1).abs().min() < 1e-3
+        return q, torch.stack(next_values)
+
+    indices, metrics = conftest.check_update(script, args, made, values, monkeypatch)
+    if not is_qmle:
+        assert memory.a_max.equal(before)  # nothing is written back
+        return
+    assert bool(metrics["argmax/share_stored"]) == args.stored_action
+    proposer, features, num, _ = sampling.call_args.args  # *target* predictors propose, at s'
+    assert proposer is target and num == 5 and features.equal(given["features"])
+    *_, logits, learnt = predictor_loss.call_args.args  # and the predictors learn at s'
+    exists = logits > -math.inf
+    assert logits[exists].allclose(given["logits"][exists], atol=1e-6)
+    assert learnt.equal(torch.stack(best))
+    for row in indices:  # written back; of a row drawn twice some draw counts
+        assert any(memory.a_max[row].equal(learnt[j]) for j in range(32) if indices[j] == row)
+    untouched = [row for row in range(50) if row not in indices]
+    assert untouched and memory.a_max[untouched].equal(before[untouched])
 
 
-@pytest.mark.parametrize("kind, own", [("ddpg", "actor"), ("continuous", "proposal")])
-def test_gradients_stay_apart(kind, own):
+OWN = {"ddpg": "actor", "continuous": "proposal"}
+OWN |= {"qmle_continuous": "predictor", "qmle_discrete": "predictor"}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_gradients_stay_apart(kind):
     """The loss of what proposes reaches only that, the TD loss only the rest."""
     script, args, network, target, _, memory = make_update(kind)
     batch, gradients = memory.rows[:32].split(memory.sizes, dim=1), []
@@ -197,17 +227,17 @@ def test_gradients_stay_apart(kind, own):
         script.training_loss(network, target, args, batch, weights)[0].backward()
         gradients.append({k: p.grad.clone() for k, p in network.named_parameters()})
     for name, gradient in gradients[0].items():
-        assert bool(gradient.abs().sum()) == name.startswith(own), name
-        assert gradients[1][name].equal(gradient) == name.startswith(own), name
+        assert bool(gradient.abs().sum()) == (OWN[kind] in name), name
+        assert gradients[1][name].equal(gradient) == (OWN[kind] in name), name
     assert all(parameter.grad is None for parameter in target.parameters())
 
 
 def test_exploration_noise_only_in_training(run_script, monkeypatch):
-    flags = "--env-id toy_envs:Recorder-v0 --exploration-epsilon 0 --exploration-noise-std 0.3"
     monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: 0 * x + 0.5)  # mu(s) is 0.5
     toy_envs.Recorder.actions.clear()
-    flags += " --total-timesteps 1001 --learning-starts 1001 --buffer-size 99"
-    run_script("ddpg_continuous", f"{flags} --eval-frequency 1000 --eval-episodes 1")
+    flags = conftest.tiny("ddpg_continuous", "Recorder", 1001) + " --learning-starts 1001"
+    flags += " --exploration-epsilon 0 --exploration-noise-std 0.3 --eval-frequency 1000"
+    run_script("ddpg_continuous", f"{flags} --eval-episodes 1")
     actions = np.array(toy_envs.Recorder.actions)
     training, evaluation = np.vstack([actions[:1000], actions[1020:]]), actions[1000:1020]
     assert (evaluation == 0.5).all() and abs(training).max() <= 1 and (training == 1).any()
@@ -216,51 +246,14 @@ def test_exploration_noise_only_in_training(run_script, monkeypatch):
     assert quartiles == pytest.approx([-0.202, 0, 0.202], abs=0.03)
 
 
-def test_more_elites_than_samples_are_refused(run_script):
-    flags = "--env-id Pendulum-v1 --cem-samples 5"
-    line = conftest.refused(run_script, "qtopt_continuous", flags)
-    assert line == "error: --cem-elites 6 exceeds --cem-samples 5"
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_updates_logs_and_goes_on(kind, run_script):
-    script, own = FLAGS[kind]
-    flags = f"--batch-size 16 --learning-starts 100 --buffer-size 500 --env-id Pendulum-v1 {own}"
-    end = run_script(script, f"{flags} --total-timesteps 300 --checkpoint-frequency 200")
-    end["writer"].flush()
-    scalars = conftest.read_scalars(end["run_dir"])
-    assert len(scalars["losses/td_loss"]) == len(scalars["losses/q_values"]) == 2  # at 100, 200
-    again = run_script(script, f"--resume {end['run_dir']} --total-timesteps 320")
-    assert again["global_step"] == 320
-    if kind == "discrete":
-        bins = (end["memory"].actions[:300] + 1) * 2  # of K = 5
-        assert (bins - bins.round()).abs().max() < 1e-5
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_reach_is_solved(kind, run_script):
-    script, own = FLAGS[kind]
-    flags = "--batch-size 64 --buffer-size 20000 --learning-rate 0.001 --learning-starts 300"
-    flags += f" --train-frequency 4 --target-network-frequency 50 --gamma 0.9 {own}"
-    flags += " --env-id toy_envs:Reach-v0 --eval-episodes 20"
-    end = run_script(script, f"{flags} --total-timesteps 6000 --eval-frequency 6000")
-    best = toy_envs.Reach.best_return([end["episode_seed"](1_000_001, k) for k in range(20)])
-    first = run_script(script, f"{flags} --total-timesteps 301 --eval-frequency 300")
-    assert np.mean(end["returns"]) > 0.9 * best > 1.2 * np.mean(first["returns"])
-
-
 @pytest.mark.parametrize("kind", ["ddpg", "discrete"])
 def test_many_seeds_of_it_run(kind, tmp_path, run_script, capsys):
-    script, own = FLAGS[kind]
+    script, own = COUNTERPARTS[kind]
     generator = [sys.executable, conftest.ROOT / "benchmark" / "many_seeds.py", script, tmp_path]
     subprocess.run(generator, check=True)
-    flags = f"--env-id Pendulum-v1 --num-seeds 3 --total-timesteps 250 --no-compile {own}"
-    flags += " --learning-starts 100 --batch-size 16 --buffer-size 500 --save-model"
-    path = tmp_path / f"{script}_multiseed.py"
-    code, output, errors = conftest.run_process(path, flags, tmp_path)
-    models = list(tmp_path.glob("runs/*/model.pt"))
-    assert code == 0 and len(models) == 3, output + errors
+    flags = f"{conftest.tiny(script, 'Pendulum-v1', 210)} --num-seeds 3 {own}"
+    end = run_script(str(tmp_path / f"{script}_multiseed"), f"{flags} --save-model")
+    assert len(list(tmp_path.glob("runs/*/model.pt"))) == 3 and "metrics" in end
     with pytest.raises(SystemExit):  # the plain script plays it
-        run_script(script, f"--evaluate-only {models[0]} --eval-episodes 1")
+        run_script(script, f"--evaluate-only {end['run_dirs'][0]} --eval-episodes 1")
     assert "mean: " in capsys.readouterr().out

@@ -4,8 +4,9 @@ import importlib
 
 import numpy as np
 import pytest
+import qmle_continuous
 import torch
-from conftest import DEVICES, LEARNING, ROOT, make_update, rows, run_process
+from conftest import DEVICES, LEARNING, ROOT, make_update, rows, run_process, tiny
 
 OBS_SIZE, NUM_CHOICES = 5, (3, 3, 3)
 LAST = dict(zip(LEARNING, [(3, 3), (NUM_CHOICES, True), (NUM_CHOICES,)], strict=True))
@@ -60,32 +61,27 @@ def test_compiled_computes_what_plain_computes(name, device, monkeypatch):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_bfloat16_chooses_as_good_an_action(device):
-    script = importlib.import_module("qmle_continuous")
-    torch.manual_seed(0)
-    network = script.QNetwork(OBS_SIZE, 3, 3).to(device)
+    network = qmle_continuous.QNetwork(OBS_SIZE, 3, 3).to(device)
     with torch.no_grad():
         network.joint_output.weight.mul_(50)  # values of the size that training ends with
         features = network.obs_stream(torch.randn(256, OBS_SIZE, device=device))
         actions = torch.rand(256, 101, 3, device=device) * 2 - 1
         q = network.q_values(features, actions)
-        a_max, *_ = script.argmax_action(network, features, actions, bfloat16=True)
+        a_max, *_ = qmle_continuous.argmax_action(network, features, actions, bfloat16=True)
         lost = q.amax(1) - network.q_values(features, a_max.unsqueeze(1)).squeeze(1)
     assert lost.min() > -1e-4 and lost.max() < 0.1 * q.std(1).mean()
     assert lost.mean() < 0.01 * q.std(1).mean()
     assert 0 < (lost > 1e-4).float().mean() < 0.5  # it was bfloat16; mostly that is no matter
 
 
-FLAGS = "--env-id Pendulum-v1 --total-timesteps 250 --learning-starts 100 --batch-size 32"
-FLAGS += " --buffer-size 5000"
-
-
-def test_without_a_compiler_one_line_says_so_and_training_goes_on(tmp_path, run_script):
+def test_without_a_compiler_training_goes_on(tmp_path, run_script):
+    flags = tiny("qmle_continuous", "Pendulum-v1", 250)
     script, cache = ROOT / "qmle_continuous.py", tmp_path / "cache"
-    env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/nonexistent"}
-    status, _, errors = run_process(script, FLAGS, tmp_path, **env)
+    env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/none"}
+    status, _, errors = run_process(script, flags, tmp_path, **env)
     assert status == 0 and "Traceback" not in errors, errors
     (line,) = [line for line in errors.splitlines() if "not compiled" in line]
     assert str(cache) in line
-    run_script("qmle_continuous", f"{FLAGS} --no-cuda")
+    run_script("qmle_continuous", f"{flags} --no-cuda")
     one, two = (rows(path) for path in tmp_path.glob("runs/*/episodes.csv"))
     assert one == two and len(one) == 2

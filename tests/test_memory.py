@@ -6,19 +6,21 @@ import qmle_continuous as script
 import torch
 
 
-def make_memory(capacity, num, alpha=0.6, beta=0.2, group=1):
-    flags = {"priority_exponent": alpha, "importance_exponent": beta, "buffer_size": capacity}
-    memory = script.ReplayMemory(script.Args(**flags), 2, 1, torch.device("cpu"))
+def make_memory(capacity, num, group=1, seeds=()):
+    args = script.Args(buffer_size=capacity, priority_exponent=0.6, importance_exponent=0.2)
+    memory = script.ReplayMemory(args, 2, 1, torch.device("cpu"), seeds=seeds)
     for i in range(num):
-        obs = np.full(2, i, np.float32)
-        memory.add(obs, np.full(1, i / 1000, np.float32), float(i), obs + 1, i % 3 == 0)
+        first = i + 10_000 * np.arange(seeds[0]) if seeds else np.array(i)
+        obs, one = np.stack([first, first], axis=-1), np.ones(seeds)
+        memory.add(obs, first[..., None] / 1000, i * one, obs + 1, (i % 3 == 0) * one)
         if (i + 1) % group == 0:
             memory.store()
     return memory
 
 
 def set_td_errors(memory, indices, td_errors):
-    memory.remember(indices, memory.a_max[indices].clone(), td_errors)
+    a_max = torch.take_along_dim(memory.a_max, indices.unsqueeze(-1), dim=-2)
+    memory.remember(indices, a_max, td_errors)
 
 
 @pytest.mark.parametrize("group", [1, 7, 23])
@@ -37,23 +39,32 @@ def test_wrap_around_overwrites_the_oldest(group):
     assert sorted(memory.rows[:, -2].tolist()) == list(range(13, 23))
 
 
-@pytest.mark.parametrize("capacity, num", [(1, 1), (7, 7), (10, 4), (1000, 300), (3500, 8000)])
-def test_draws_and_weights_against_brute_force(capacity, num):
-    memory, stored = make_memory(capacity, num), min(capacity, num)
-    td_errors = torch.rand(stored) ** 3 * 10
+SIZES = [(1, 1, ()), (7, 7, ()), (10, 4, ()), (1000, 300, ()), (3500, 8000, ()), (1500, 1400, (3,))]
+
+
+@pytest.mark.parametrize("capacity, num, seeds", SIZES)
+def test_draws_and_weights_against_brute_force(capacity, num, seeds):
+    memory, stored = make_memory(capacity, num, seeds=seeds), min(capacity, num)
+    td_errors = torch.rand(*seeds, stored) ** 3 * 10
     for chunk in torch.randperm(stored).split(17):
-        set_td_errors(memory, chunk, td_errors[chunk] * (-1) ** chunk)
+        set_td_errors(memory, chunk.expand(*seeds, -1), td_errors[..., chunk] * (-1) ** chunk)
     expected = (td_errors.double().abs() + 1e-6) ** 0.6
-    assert memory.priorities[:stored].double().allclose(expected, rtol=1e-5)
+    assert memory.priorities[..., :stored].double().allclose(expected, rtol=1e-5)
+    largest = expected.amax(-1, keepdim=True).clamp(min=1)
+    assert memory.max_priority.double().allclose(largest)
     indices, batch, weights = memory.sample(20_000)
-    assert indices.max() < stored and torch.cat(batch, 1).equal(memory.rows[indices])
-    chance = expected / expected.sum()
-    deviation = (20_000 * chance * (1 - chance)).clamp(min=1).sqrt()
-    z = (indices.bincount(minlength=stored) - 20_000 * chance) / deviation
-    assert z.abs().max() < 5.5
-    brute = (stored * chance) ** -0.2
-    assert weights.double().allclose((brute / brute.max())[indices], rtol=1e-4)
-    assert weights.max() <= 1 + 1e-6
+    drawn = indices, torch.cat(batch, -1), weights
+    assert drawn[0].shape == drawn[2].shape == (*seeds, 20_000)
+    for k in range(3) if seeds else [...]:  # each seed draws from its own rows
+        indices, rows, weights = (value[k] for value in drawn)
+        assert indices.max() < stored and rows.equal(memory.rows[k][indices])
+        chance = expected[k] / expected[k].sum()
+        deviation = (20_000 * chance * (1 - chance)).clamp(min=1).sqrt()
+        z = (indices.bincount(minlength=stored) - 20_000 * chance) / deviation
+        assert z.abs().max() < 5.5
+        brute = (stored * chance) ** -0.2
+        assert weights.double().allclose((brute / brute.max())[indices], rtol=1e-4)
+        assert weights.max() <= 1 + 1e-6
 
 
 def test_new_transitions_enter_with_the_largest_priority_seen():
@@ -81,24 +92,3 @@ def test_uniform_extremes_stay_inside(monkeypatch):
         full = lambda *size, value=value, **how: torch.full(size, value, **how)  # noqa: E731
         monkeypatch.setattr(torch, "rand", full)
         assert memory.sample(3)[0].tolist() == [expected] * 3
-
-
-def test_many_seeds_draw_each_from_their_own_rows():
-    args = script.Args(buffer_size=1500)
-    memory = script.ReplayMemory(args, 2, 1, torch.device("cpu"), seeds=(3,))
-    for i in range(1400):
-        obs = np.stack([np.full(2, 1000 * k + i, np.float32) for k in range(3)])
-        memory.add(obs, np.zeros((3, 1)), np.arange(3.0) + i, obs + 1, np.array([0, 1, 0]))
-    memory.store()
-    td_errors = torch.rand(3, 1400) * torch.tensor([[1.0], [10.0], [100.0]])
-    memory.remember(torch.arange(1400).expand(3, -1), torch.rand(3, 1400, 1), td_errors)
-    indices, batch, weights = memory.sample(10_000)
-    assert indices.shape == weights.shape == (3, 10_000)
-    for k in range(3):
-        assert torch.cat(batch, -1)[k].equal(memory.rows[k, indices[k]])
-        chance = (td_errors[k].double() + 1e-6) ** 0.6
-        counts = indices[k].bincount(minlength=1400)
-        assert torch.corrcoef(torch.stack([counts.double(), chance]))[0, 1] > 0.7
-        expected = (chance / chance.min()) ** -0.2
-        assert weights[k].double().allclose(expected[indices[k]], rtol=1e-4)
-    assert memory.max_priority.shape == (3, 1) and memory.max_priority[2] > memory.max_priority[0]

@@ -37,7 +37,6 @@ def test_header_matches_requirements_and_imports(script):
 
 
 def flags(source):
-    """What a script says of each flag."""
     text = source.partition("@dataclass")[2].partition("\n\n\ndef ")[0]
     return dict(re.findall(r"^    (\w+)(: .*)", text, re.M))
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import pathlib
 import re
 import shutil
@@ -11,72 +10,77 @@ import types
 
 import pytest
 import torch
-from conftest import LEARNING, ROOT, SEARCH, read_scalars, rows, run_process, tiny
+from conftest import LEARNING, ROOT, SEARCH, check_echoes, read_scalars, rows, run_process, tiny
 
 scripts = pytest.mark.parametrize("script", LEARNING)
 
 
-def last_transitions(memory, num):
-    """obs, next_obs, actions, a_max, rewards (num,) and terminated (num,) of a whole memory."""
-    memory.store()
-    *fields, rewards, terminated = memory.rows[:num].split(memory.sizes, dim=1)
-    return *fields, rewards.squeeze(1), terminated.squeeze(1)
+def stored_actions(end, num):
+    end["memory"].store()
+    return end["memory"].actions[:num]
 
 
 @scripts
 @pytest.mark.parametrize(
-    "frequency, target_frequency, updates, copies",
+    "frequency, target_frequency, updates, num_copies",
     # Learning precedes the step, so it happens when 100 to 299 steps are done: after 105, ..., 294
     # of them for 7; target copies likewise, after 120, ..., 270 for 30, only after 200 for 200.
     [(7, 30, 28, 6), (1, 200, 200, 1)],
 )
 def test_exact_number_of_updates_and_target_copies(
-    script, frequency, target_frequency, updates, copies, run_script, monkeypatch
+    script, frequency, target_frequency, updates, num_copies, run_script, monkeypatch
 ):
-    weights, loads, adam_step = [], [], torch.optim.Adam.step
-    load_state_dict = torch.nn.Module.load_state_dict
+    weights, copies = [], []
+    adam_step, load_state_dict = torch.optim.Adam.step, torch.nn.Module.load_state_dict
 
     def step(self):
         adam_step(self)
         weights.append(torch.cat([p.detach().flatten() for p in self.param_groups[0]["params"]]))
 
     def load(self, state, *args):
-        loads.append({name: value.clone() for name, value in state.items()})
+        copies.append((len(weights), {name: value.clone() for name, value in state.items()}))
         return load_state_dict(self, state, *args)
 
     monkeypatch.setattr(torch.optim.Adam, "step", step)
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", load)
-    flags = f"{tiny(script)} --env-id dm_control/walker-walk-v0 --total-timesteps 300"
+    flags = tiny(script, "dm_control/walker-walk-v0", 300)
     flags += f" --train-frequency {frequency} --target-network-frequency {target_frequency}"
     end = run_script(script, flags)
-    assert len(weights) == updates and len(loads) == copies + 1  # and the one at the start
-    # The last copy holds the weights after all updates up to its step.
-    last_copy = max(step for step in range(100, 300) if step % target_frequency == 0)
-    before = sum(step % frequency == 0 for step in range(100, last_copy + 1))
+    assert len(weights) == updates and len(copies) == num_copies + 1  # and the one at the start
+    # A copy holds the weights after all updates up to its step.
+    steps = [step for step in range(100, 300) if step % target_frequency == 0]
+    before = [sum(step % frequency == 0 for step in range(100, last + 1)) for last in steps]
+    assert [number for number, _ in copies] == [0, *before]
     copied = torch.cat([p.flatten() for p in end["target_network"].parameters()])
-    assert [copied.equal(state) for state in weights].index(True) == before - 1
+    assert copied.equal(weights[before[-1] - 1])
     online = end["q_network"].named_parameters()
-    assert all(not value.equal(loads[0][name]) for name, value in online)
+    assert all(not value.equal(copies[0][1][name]) for name, value in online)
 
 
-@scripts
-def test_default_settings_leave_the_documented_outputs(script, tmp_path, run_script, capsys):
+@pytest.fixture(scope="module", params=LEARNING)
+def default_run(request, tmp_path_factory):
     """A script copied alone into an empty folder; qmle_continuous.py compiled, as users run it."""
-    shutil.copy(ROOT / f"{script}.py", tmp_path)
-    flags = "--env-id dm_control/walker-walk-v0 --total-timesteps 1110 --eval-frequency 600"
-    flags += " --eval-episodes 1 --save-model"
-    if script != "qmle_continuous":
-        flags += " --no-compile" + f" {SEARCH}" * (script == "qmle_discrete")
-    status, output, errors = run_process(tmp_path / f"{script}.py", flags, tmp_path, PYTHONPATH="")
+    script, folder = request.param, tmp_path_factory.mktemp("empty")
+    shutil.copy(ROOT / f"{script}.py", folder)
+    flags = "--env-id Pendulum-v1 --total-timesteps 1110 --eval-frequency 600 --eval-episodes 1"
+    own = {"qmle_continuous": " --track --checkpoint-frequency 1110"}
+    flags += own.get(script, " --no-compile") + f" {SEARCH}" * (script != LEARNING[2])
+    ended = run_process(folder / f"{script}.py", f"{flags} --save-model", folder, PYTHONPATH="")
+    return script, folder, *ended
+
+
+def test_default_settings_leave_the_documented_outputs(default_run):
+    script, folder, status, output, errors = default_run
     assert status == 0 and "not compiled" not in errors and "Warning" not in errors, errors
     assert "run: runs" in output.splitlines()[-1]
-    assert {path.name for path in tmp_path.iterdir()} == {f"{script}.py", "runs"}
-    (run_dir,) = tmp_path.glob("runs/*")
-    assert run_dir.name.startswith(f"dm_control_walker-walk-v0__{script}__1__")
-    (episode,) = csv.DictReader((run_dir / "episodes.csv").open())
+    assert {path.name for path in folder.iterdir()} - {"wandb"} == {f"{script}.py", "runs"}
+    (run_dir,) = folder.glob("runs/*")
+    # of two runs that start in one second each has its process's number
+    assert re.fullmatch(rf"Pendulum-v1__{script}__1__\d{{8}}-\d{{6}}-\d+", run_dir.name)
+    episode, *_ = episodes = [*csv.DictReader((run_dir / "episodes.csv").open())]
     assert list(episode) == ["global_step", "episodic_return", "episodic_length", "wall_time"]
-    assert (episode["global_step"], episode["episodic_length"]) == ("1000", "1000")
-    assert 0 < float(episode["episodic_return"]) < 1000
+    assert (episode["global_step"], episode["episodic_length"]) == ("200", "200")
+    assert len(episodes) == 5 and -2000 < float(episode["episodic_return"]) < 0
     (evaluation,) = csv.DictReader((run_dir / "eval.csv").open())
     assert (evaluation["global_step"], evaluation["episode"]) == ("600", "0")
     config = json.loads((run_dir / "config.json").read_text())
@@ -84,101 +88,86 @@ def test_default_settings_leave_the_documented_outputs(script, tmp_path, run_scr
     scalars = read_scalars(run_dir)
     names = {"charts/episodic_return", "charts/SPS", "losses/q_values", "eval/episodic_return"}
     assert names < set(scalars) and len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
-    assert all(math.isfinite(value) for series in scalars.values() for _, value in series)
-    # the saved model plays, from its directory or by itself; the same seed gives the same returns
-    played = []
+
+
+def test_a_saved_model_plays(default_run, run_script, capsys):
+    (run_dir,), played = default_run[1].glob("runs/*"), []
     for path in (run_dir, run_dir / "model.pt"):
         with pytest.raises(SystemExit):
-            search = SEARCH if script != "dqn_discretized" else ""
-            run_script(script, f"--evaluate-only {path} --eval-episodes 1 {search}")
+            run_script(default_run[0], f"--evaluate-only {path} --eval-episodes 1")
         played.append(capsys.readouterr().out)
-    assert re.fullmatch(r"returns: \[ *\d.*\] mean: \d.*\n", played[0]) and played[0] == played[1]
+    assert re.fullmatch(r"returns: \[ *-\d.*\] mean: -\d.*\n", played[0])
+    assert played[0] == played[1]
 
 
-@scripts
-def test_same_seed_same_run_evaluated_or_not(script, run_script):
-    flags = f"{tiny(script)} --env-id Pendulum-v1 --total-timesteps 650"
-    runs = []
-    for extra in ("--seed 3", "--seed 3 --eval-frequency 150 --eval-episodes 2", "--seed 4"):
-        run_dir = run_script(script, f"{flags} {extra}")["run_dir"]
-        scalars = read_scalars(run_dir)
-        del scalars["charts/SPS"]
-        scalars.pop("eval/episodic_return", None)
-        runs.append((scalars, rows(run_dir / "episodes.csv")))
-    assert len(runs[0][1]) == 4 and len(runs[0][0]["losses/td_loss"]) == 6
-    assert runs[0] == runs[1] != runs[2]
+@pytest.mark.parametrize("default_run", LEARNING[:1], indirect=True)
+def test_tracking_logs_each_episode_as_the_run_of_this_name(default_run, run_script, monkeypatch):
+    (run_dir,) = default_run[1].glob("runs/*")
+    assert not list(run_dir.glob("wandb*")) and len(list(run_dir.rglob("*"))) < 10
+    (folder,) = default_run[1].glob("wandb/offline-run-*")
+    assert folder.name.endswith(run_dir.name)
+    log = next(folder.glob("*.wandb")).read_bytes()  # below 32 kB: one block
+    assert log.count(b"charts/episodic_return") >= 5
+    given = {}  # it goes on as the same run, renamed or not
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=given.update))
+    shutil.copytree(run_dir, "renamed")
+    run_script("qmle_continuous", "--resume renamed --no-compile --total-timesteps 1120")
+    assert given["id"] == given["name"] == run_dir.name and given["resume"] == "allow"
 
 
 @scripts
 def test_transitions_are_stored_as_they_happened(script, run_script):
-    flags = f"{tiny(script)} --env-id toy_envs:TwoEndings-v0 --total-timesteps 300"
-    end = run_script(script, flags)
-    obs, next_obs, _, _, rewards, terminated = last_transitions(end["memory"], 300)
-    count, episode = obs.T  # the toy observes its step and its episode
-    assert next_obs[:, 0].equal(count + 1) and next_obs[:, 1].equal(episode)
-    even = episode % 2 == 0  # these terminate at 7, the others run to 10
-    last = next_obs[:, 0] == torch.where(even, 7, 10)
-    assert terminated.equal((last & even).float())
-    assert 30 < last.sum() < 40 and last[:-1].equal(count[1:] == 0)
-    assert rewards.equal(count + 100 * episode)
-    lengths = [row.split(",")[2] for row in rows(end["run_dir"] / "episodes.csv")[1:]]
-    assert lengths[:4] == ["7", "10", "7", "10"]
+    end = run_script(script, tiny(script, "Echo", 300))
+    actions = stored_actions(end, 300) - float(script != LEARNING[0])  # of choices 0 to 2
+    check_echoes(end["run_dir"], 1, end["memory"], end["memory"].rows[:300], actions)
 
 
 def test_share_of_random_actions_while_training(run_script):
     # a categorical predictor alone only ever acts on the grid: what is off it was exploration
     flags = "--uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1 --learning-starts 999"
-    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 1000 {flags}"
-    end = run_script("qmle_continuous", f"{flags} --buffer-size 1000")
-    actions = last_transitions(end["memory"], 1000)[2]
+    flags = f"{tiny('qmle_continuous', 'Pendulum-v1', 1000)} --buffer-size 1000 {flags}"
+    end = run_script("qmle_continuous", flags)
+    actions = stored_actions(end, 1000)
     assert 60 < (actions != actions.round()).sum() < 140  # 4 s.d. are 38
 
 
-@pytest.mark.parametrize("script", LEARNING[1:])
-def test_exploration_of_discrete_actions(script, run_script):
-    flags = f"{tiny(script)} --env-id toy_envs:Start-v0 --total-timesteps 1000 --buffer-size 1000"
-    end = run_script(script, f"{flags} --learning-starts 999 --exploration-epsilon 1")
-    actions = last_transitions(end["memory"], 1000)[2].long().flatten()
-    assert ((actions.bincount(minlength=4) - 250).abs() < 60).all()  # 4 s.d. are 55
-
-
-def test_actions_stay_on_the_grid_until_the_given_step_in_evaluations_too(run_script):
+def test_actions_stay_on_the_grid_until_the_given_step(run_script):
     import toy_envs
 
     toy_envs.Recorder.actions.clear()
-    flags = f"{tiny('qmle_continuous')} --env-id toy_envs:Recorder-v0 --total-timesteps 220"
+    flags = tiny("qmle_continuous", "Recorder", 220)
     flags += " --eval-frequency 110 --eval-episodes 1 --discrete-until 110"
     flags += " --uniform-ratio 0.8 --delta-ratio 0.1 --categorical-ratio 0.1"
     end = run_script("qmle_continuous", flags)
     on_grid = [set(a.tolist()) <= {-1.0, 0.0, 1.0} for a in toy_envs.Recorder.actions]
     assert len(on_grid) == 110 + 20 + 110 + 20  # training, an evaluation of 20 steps, and again
     assert all(on_grid[:130]) and sum(on_grid[130:]) < 65
-    actions = last_transitions(end["memory"], 220)[2]
+    actions = stored_actions(end, 220)
     assert actions[:110].equal(actions[:110].round()) and not actions.equal(actions.round())
 
 
 @pytest.mark.parametrize("name", ["MatrixAction", "MixedObservation"])
 def test_other_shapes_and_bounds(name, run_script):
-    flags = f"{tiny('qmle_continuous')} --env-id toy_envs:{name}-v0 --total-timesteps 130"
+    flags = tiny("qmle_continuous", name, 130)
     end = run_script("qmle_continuous", flags)
-    actions = last_transitions(end["memory"], 130)[2]
+    actions = stored_actions(end, 130)
     assert (actions.abs() <= 1).all() and actions.std() > 0.1 and "metrics" in end
 
 
 @pytest.mark.parametrize("script", LEARNING[1:])
 @pytest.mark.parametrize("name", ["Start", "MultiStart", "MatrixAction"])
-def test_kinds_of_discrete_actions(script, name, run_script):
-    flags = f"{tiny(script)} --env-id toy_envs:{name}-v0 --total-timesteps 130"
-    flags += " --exploration-epsilon 0.5"
-    end = run_script(script, flags)
-    actions = last_transitions(end["memory"], 130)[2]
-    for dimension, num_choices in enumerate(end["q_network"].num_choices.tolist()):
-        assert set(actions[:, dimension].tolist()) == set(range(num_choices))
+def test_kinds_of_discrete_actions_and_their_exploration(script, name, run_script):
+    flags = tiny(script, name, 500) + " --exploration-epsilon 1 --eval-frequency 250"
+    end = run_script(script, f"{flags} --eval-episodes 1")  # greedy there, random otherwise
+    actions = stored_actions(end, 500).long()
+    for dimension, num in enumerate(end["q_network"].num_choices.tolist()):
+        counts = actions[:, dimension].bincount(minlength=num)
+        assert len(counts) == num and (counts - 500 / num).abs().max() < 50  # 4.5 s.d.
 
 
 @pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
 def test_arrays_of_one_and_a_physics_error(script, run_script, capfd):
-    flags = f"{tiny(script)} --env-id toy_envs:Diverging-v0 --total-timesteps 210"
+    flags = tiny(script, "Diverging", 210)
     run_script(script, flags + " --num-seeds 2" * ("multiseed" in script))
     run_dir = min(pathlib.Path("runs").iterdir())
     steps = [int(row.split(",")[0]) for row in rows(run_dir / "episodes.csv")[1:]]
@@ -189,26 +178,9 @@ def test_arrays_of_one_and_a_physics_error(script, run_script, capfd):
     assert len(read_scalars(run_dir)["charts/physics_error"]) >= 1
 
 
-def test_tracking_logs_each_episode_as_the_run_of_this_name(tmp_path, run_script, monkeypatch):
-    flags = f"{tiny('qmle_continuous')} --env-id Pendulum-v1 --total-timesteps 650 --track"
-    flags += " --no-compile --checkpoint-frequency 650"
-    status, _, errors = run_process(ROOT / "qmle_continuous.py", flags, tmp_path)
-    assert status == 0, errors
-    (run_dir,) = tmp_path.glob("runs/*")
-    assert not list(run_dir.glob("wandb*")) and len(list(run_dir.rglob("*"))) < 10
-    (folder,) = tmp_path.glob("wandb/offline-run-*")
-    assert folder.name.endswith(run_dir.name)
-    log = next(folder.glob("*.wandb")).read_bytes()  # below 32 kB: one block
-    assert log.count(b"charts/episodic_return") >= 3
-    given = {}  # it goes on as the same run, renamed or not
-    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=given.update))
-    run_script("qmle_continuous", f"--resume {run_dir.rename('renamed')} --total-timesteps 660")
-    assert given["id"] == given["name"] == run_dir.name and given["resume"] == "allow"
-
-
 @pytest.mark.slow
 def test_video_of_the_evaluation(tmp_path):
-    flags = f"{tiny('qmle_continuous')} --total-timesteps 110 --eval-frequency 110"
+    flags = tiny("qmle_continuous", "dm_control/walker-walk-v0", 110) + " --eval-frequency 110"
     flags += " --eval-episodes 1 --no-compile --capture-video"
     status, _, errors = run_process(ROOT / "qmle_continuous.py", flags, tmp_path, MUJOCO_GL="")
     assert status == 0, errors

@@ -9,8 +9,7 @@ from dm_control.rl.control import PhysicsError
 class Reach(gym.Env):
     """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the best way is straight.
 
-    Its action's bounds are uneven: at the middle it rests, at a bound it moves by 0.25 in that
-    dimension. The reward is 1 minus the mean distance over the dimensions afterwards.
+    The reward is 1 minus the mean distance over the dimensions afterwards.
     """
 
     low, high = np.array([-0.5, 1.0]), np.array([2.0, 1.5])
@@ -84,53 +83,31 @@ class Neural(Reach):
         torch.nn.Linear(64, 64)(torch.randn(8192, 64))  # starts the threads of PyTorch
 
 
-class TwoEndings(gym.Env):
-    """Observes (step, episode). Even episodes terminate after 7 steps, odd ones run to 10."""
-
-    action_space = gym.spaces.Box(-1, 1, (1,))
-    observation_space = gym.spaces.Box(0, np.inf, (2,))
-    episode = -1
-
-    def observe(self):
-        return np.array([self.count, self.episode], np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.count, self.episode = 0, self.episode + 1
-        return self.observe(), {}
-
-    def step(self, action):
-        self.count += 1
-        reward = self.count - 1 + 100 * self.episode
-        return self.observe(), reward, self.episode % 2 == 0 and self.count == 7, False, {}
-
-
 class Echo(gym.Env):
-    """Observes the last three digits of the seed of its first reset, and the last action.
+    """Observes the last digits of the seed of its first reset, episode, step and last action.
 
-    They make the reward, and the length of its episodes, 5 to 9 steps.
+    Their sum is the reward. Even episodes terminate after 5 to 9 steps, odd ones run to 10.
     """
 
     action_space = gym.spaces.Box(-1, 1, (2,))
-    observation_space = gym.spaces.Box(-np.inf, np.inf, (3,))
-    own = None
+    observation_space = gym.spaces.Box(-np.inf, np.inf, (5,))
+    own, episode = None, -1
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
-        self.own, self.count = seed % 1000 if self.own is None else self.own, 0
-        return np.array([self.own, 0, 0], np.float32), {}
+        self.own = seed % 1000 if self.own is None else self.own
+        self.count, self.episode = 0, self.episode + 1
+        return np.array([self.own, self.episode, 0, 0, 0], np.float32), {}
 
     def step(self, action):
         self.count += 1
-        obs = np.array([self.own, *action], np.float32)
-        return obs, float(action[0]) + 10 * self.own, self.count == 5 + self.own % 5, False, {}
+        obs = np.array([self.own, self.episode, self.count, *action], np.float32)
+        terminated = self.episode % 2 == 0 and self.count == 5 + self.own % 5
+        return obs, float(obs.sum()), terminated, False, {}
 
 
 class Combination(gym.Env):
-    """Eleven dials of four positions (4^11 joint actions), to be set as the observed symbol asks.
-
-    The reward is no sum over dials; the best action is the goal of that symbol and earns 1.
-    """
+    """Eleven dials (4^11 joint actions) to set as the observed symbol asks, which earns 1."""
 
     action_space = gym.spaces.MultiDiscrete([4] * 11)
     observation_space = gym.spaces.Discrete(3)
@@ -175,8 +152,8 @@ class Spaces(gym.Env):
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
-for env in (TwoEndings, Combination, Echo, Recorder, Reach, Diverging, Neural):
-    num_steps = 10 if env in (TwoEndings, Combination) else 20
+for env in (Combination, Echo, Recorder, Reach, Diverging, Neural):
+    num_steps = 10 if env in (Combination, Echo) else 20
     gym.register(f"{env.__name__}-v0", env, max_episode_steps=num_steps)
 gym.register("Endless-v0", Reach)
 for name, kwargs in (
