@@ -95,7 +95,7 @@ class Run:
 
 @dataclass
 class Machine:
-    num_workers: Steps = 0  # processes for the environments; 0: half as many as cores [ours]
+    num_workers: Steps = 0  # for the environments; 0: one a seed, at most one a core [ours]
     cuda: bool = True  # use a CUDA device if there is one
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
@@ -413,84 +413,83 @@ def describe_env(args):
     return sizes, env.spec.max_episode_steps or args.eval_max_steps
 
 
-def wait_until(asked, rows, check):
-    """Polls until a step is asked for or, where asked is False, until all are done."""
+def wait_until(ready, check):
+    """Polls for 5 ms, longer than most steps take; then it sleeps in between."""
     start = time.perf_counter()
-    while (rows["done"] < rows["asked"]).any() != asked:
+    while not ready():
         if (waited := time.perf_counter() - start) < 0.005:
-            os.sched_yield()  # for 5 ms, time of a step; then it sleeps
+            os.sched_yield()
         else:
             check()
             time.sleep(min(waited / 20, 0.02))
 
 
-def run_worker(args, starts, limit, rows, parent):
-    """A process that plays the environments of some seeds: a step of each for which it is asked."""
+def run_worker(args, starts, limit, rows, turns, i, parent):
+    """A process that plays the environments of some seeds: a step of each in every turn."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # they are for the parent, with which a worker ends
     envs = []
     while True:
-        wait_until(True, rows, lambda: os.getppid() == parent or os._exit(1))
+        wait_until(lambda: turns[i] < turns[-1], lambda: os.getppid() == parent or os._exit(1))
         envs = envs or [make_env(args.env_id) for _ in starts]
         for env, (seed, episode, actions, goal), row in zip(envs, starts, rows, strict=True):
-            if row["done"] == row["asked"]:
-                continue
             if row["plays"]:
                 obs, row["reward"], row["terminated"], truncated, info = env.step(row["action"])
                 row["next_obs"], row["failed"] = obs, "physics_error" in info
-                row["ended"] = row["terminated"] or truncated
-                row["cut"] = env.episode_lengths == limit and not row["ended"]
+                ended = row["terminated"] or truncated
+                row["cut"] = env.episode_lengths == limit and not ended
+                row["ended"] = ended or row["cut"]
             else:
                 obs, _ = env.reset(seed=episode_seed(seed, episode))
                 for action in actions:  # of a run that goes on: they lead to where it was
                     obs, *_ = env.step(action)
                 row["ended"] = goal is not None and (obs != goal).any()
-                row["plays"], row["cut"], row["episode"] = True, False, episode
+                row["plays"], row["episode"] = True, episode
             row["length"], row["return"] = env.episode_lengths, env.episode_returns
-            if row["ended"] or row["cut"]:
+            if row["ended"]:
                 row["episode"] += 1
                 obs, _ = env.reset(seed=episode_seed(seed, row["episode"]))
             row["obs"] = obs
-            row["done"] += 1
+        turns[i] += 1
 
 
 class Envs:
     """An environment per seed, in worker processes that share the array rows with this one.
 
-    After start(half, actions) and wait(half) they tell of that step: next_obs is where it has led,
-    obs where to act next, in a new episode if one has ended. A row that does not play is started.
+    After start(actions) and wait() it tells of that step: next_obs is where the step has led, obs
+    where to act next, in a new episode if one has ended. A row that does not play is started.
     """
 
     def __init__(self, args, sizes, starts, limit=None):
         fields = [("obs", "f4", sizes[0]), ("next_obs", "f4", sizes[0]), ("action", "f4", sizes[1])]
-        fields += [("reward", "f8"), ("return", "f8")]
-        fields += [(name, "i8") for name in ("length", "episode", "asked", "done")]
+        fields += [("reward", "f8"), ("return", "f8"), ("length", "i8"), ("episode", "i8")]
         fields += [(name, "?") for name in ("terminated", "ended", "cut", "plays", "failed")]
         row = np.dtype(fields, align=True)
-        num = min(args.num_workers or -(-len(os.sched_getaffinity(0)) // 2), len(starts))
+        num = min(args.num_workers or len(os.sched_getaffinity(0)), len(starts))
         self.rows = np.ndarray(len(starts), row, mmap.mmap(-1, len(starts) * row.itemsize))
-        self.seeds, self.limit, self.workers = [seed for seed, *_ in starts], limit, []
+        self.turns = np.ndarray(num + 1, "i8", mmap.mmap(-1, 8 * num + 8))  # of each; asked for
+        self.seeds, self.workers = [seed for seed, *_ in starts], []
         for i in range(num):  # forked, while this process has no threads and no CUDA yet
-            own = args, starts[i::num], limit, self.rows[i::num], os.getpid()
+            own = args, starts[i::num], limit, self.rows[i::num], self.turns, i, os.getpid()
             self.workers.append(multiprocessing.Process(target=run_worker, args=own))
             self.workers[i].start()
             atexit.register(self.workers[i].kill)
 
-    def start(self, half=slice(None), actions=0.0):
-        self.rows["action"][half] = actions
-        self.rows["asked"][half] += 1
+    def start(self, actions=0.0):
+        self.rows["action"] = actions
+        self.turns[-1] += 1
 
-    def wait(self, half=slice(None)):
-        wait_until(False, self.rows[half], self.check_workers)
+    def wait(self):
+        wait_until(lambda: (self.turns == self.turns[-1]).all(), self.check_workers)
 
     def check_workers(self):
         for i, worker in enumerate(self.workers):
             if worker.exitcode is not None:
-                seeds = ", ".join(map(str, self.seeds[i :: len(self.workers)]))
-                sys.exit(f"error: the worker of seed {seeds} ended ({worker.exitcode}); logs stay")
+                seeds = self.seeds[i :: len(self.workers)]
+                sys.exit(f"error: the worker of seeds {seeds} ended ({worker.exitcode})")
 
 
-def evaluate(greedy, envs, args, stop):
+def evaluate(policy, envs, args, stop):
     """Returns (S, episodes) of greedy ones, from the same states each time, fewer if stopped."""
     returns, rows = [[] for _ in envs.seeds], envs.rows
     rows["plays"] = False
@@ -499,13 +498,13 @@ def evaluate(greedy, envs, args, stop):
         envs.start()
         envs.wait()
         for step in tqdm(itertools.count(1), "evaluation", leave=False):
-            envs.start(actions=greedy(rows["obs"]))
+            envs.start(policy(rows["obs"]))
             envs.wait()
-            check_finite(step, envs.seeds, observation=rows["next_obs"], reward=rows["reward"])
-            for k in np.flatnonzero(rows["ended"] | rows["cut"]):
+            check_finite(step, envs.seeds, obs=rows["next_obs"], reward=rows["reward"])
+            for k in np.flatnonzero(rows["ended"]):
                 returns[k].append(rows["return"][k])
             if rows["cut"].any():
-                tqdm.write(f"episodes are cut off after {envs.limit} steps", file=sys.stderr)
+                tqdm.write(f"episodes cut off after {args.eval_max_steps} steps", file=sys.stderr)
             if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
                 return [own[: args.eval_episodes] for own in returns]
 
@@ -544,13 +543,12 @@ if __name__ == "__main__":
     if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
     name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    names = [re.sub("[/:]", "_", name % seed) for seed in seeds]
-    run_dirs = [Path("runs", name) for name in names]
+    run_dirs = [Path("runs", re.sub("[/:]", "_", name % seed)) for seed in seeds]
     # Of each seed the episode to play and, in a run that goes on, actions and where they lead to.
     starts = [(seed, 0, (), None) for seed in seeds]
     if path:  # the other folders lie beside the first one, which may have been renamed
-        names = saved["names"]
-        run_dirs = [path.parent, *(path.resolve().parents[1] / name for name in names[1:])]
+        folder = path.resolve().parents[1]
+        run_dirs = [path.parent, *(folder / name for name in saved["names"][1:])]
         if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
             sys.exit(f"error: {path} goes on in {missing} too, expected there")
         rows, num_stored = (saved["memory"][name].numpy() for name in ("rows", "num_stored"))
@@ -558,8 +556,6 @@ if __name__ == "__main__":
             indices = (num_stored - np.arange(length, 0, -1)) % rows.shape[1]
             actions = rows[k, indices, 2 * sizes[0] : 2 * sizes[0] + sizes[1]]
             starts[k] = seeds[k], saved["episodes"][k], actions, saved["obs"][k].numpy()
-    # The seeds are played in two halves: while one steps, host and GPU work for the other.
-    halves = [slice(len(seeds) // 2), slice(len(seeds) // 2, None)][-len(seeds) :]  # 1 of 1 seed
     envs = Envs(args, sizes, starts)
     envs.start()
     if args.eval_frequency:
@@ -589,37 +585,30 @@ if __name__ == "__main__":
     training_losses = over_seeds(training_loss, args, *templates)
     host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes[:2])
 
-    def search(half):
-        weights = {name: value.detach()[half] for name, value in online.items()}
-        actions = greedy_actions([weights], host_obs[half].to(device, non_blocking=True))
-        host_actions[half].copy_(actions, non_blocking=True)
+    def search():
+        actions = greedy_actions([online], host_obs.to(device, non_blocking=True))
+        host_actions.copy_(actions, non_blocking=True)
 
-    searches = [functools.partial(search, half) for half in halves]
-    update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
-
-    def policy(group, obs):
-        """The greedy actions of a half of the seeds for obs (S / 2, obs_size)."""
-        host_obs.numpy()[halves[group]] = obs
-        searches[group]()
+    def policy(obs):
+        host_obs.numpy()[:] = obs
+        search()
         if on_cuda:
-            torch.cuda.current_stream().synchronize()
-        return host_actions[halves[group]]
+            torch.cuda.synchronize()
+        return host_actions.numpy().copy()
 
-    def greedy(obs):
-        return np.concatenate([policy(group, obs[half]) for group, half in enumerate(halves)])
-
+    update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
     if args.compile:
         print("compiling, for up to two minutes ...", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
         greedy_actions = torch.compile(greedy_actions, **options)
         training_losses = torch.compile(training_losses, **options)
         try:
-            greedy(host_obs.numpy())
+            search()
             _, batch, weights = memory.sample(args.batch_size)
             training_losses([online, target], batch, weights)[0].sum().backward()
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
-                searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
+                search, update = CudaGraph(search), CudaGraph(update)
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             args.bfloat16 = False
             torch.set_float32_matmul_precision("highest")
@@ -628,32 +617,33 @@ if __name__ == "__main__":
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
 
-    def act(group):
-        """Has the environments of a half of the seeds take a step."""
-        obs = envs.rows["obs"][halves[group]]
-        uniform = sample_uniform((len(obs), sizes[1]), args.num_bins if args.on_grid else None)
-        explores = torch.rand(len(obs), 1) < args.exploration_epsilon
-        envs.start(halves[group], torch.where(explores, uniform, policy(group, obs)).numpy())
+    def act():
+        """Every environment begins a step."""
+        uniform = sample_uniform(host_actions.shape, args.num_bins if args.on_grid else None)
+        explores = torch.rand(len(seeds), 1) < args.exploration_epsilon
+        actions = policy(envs.rows["obs"])
+        envs.start(np.where(explores, uniform, actions))
 
     def is_due(frequency):
         return frequency and global_step and global_step % frequency == 0
 
-    config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
+    def log(k, name, value):
+        writers[k].add_scalar(name, value, global_step)
+
+    config = {"command": sys.argv, "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     start, writers, logs = time.time() - saved["wall_time"], [], []
     for seed, run_dir in zip(seeds, run_dirs, strict=True):
         run_dir.mkdir(parents=True, exist_ok=path is not None)
-        text = json.dumps(config | {"args": vars(args) | {"seed": seed}}, indent=2, default=str)
+        config["args"] = vars(args) | {"seed": seed}
+        text = json.dumps(config, indent=2, default=str)
         (run_dir / f"config{global_step or ''}.json").write_text(text)
         writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
         atexit.register(writers[-1].close)  # on an error too: what was logged stays
         logs += [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
-        if not path:
-            logs[-2].write("global_step,episodic_return,episodic_length,wall_time\n")
-            logs[-1].write("global_step,episode,episodic_return,wall_time\n")
-    for log, size in zip(logs, saved["log_sizes"], strict=True) if path else ():
-        log.truncate(size)  # what came later comes again
     if path:  # the run goes on where its checkpoint was written
+        for file, size in zip(logs, saved["log_sizes"], strict=True):
+            file.truncate(size)  # what came later comes again
         for name, value in online.items():
             value.data.copy_(saved["online"][name])
             target[name].copy_(saved["target"][name])
@@ -662,74 +652,50 @@ if __name__ == "__main__":
         memory.load_state_dict(saved["memory"])
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
+    else:
+        for k in range(len(seeds)):
+            logs[2 * k].write("global_step,episodic_return,episodic_length,wall_time\n")
+            logs[2 * k + 1].write("global_step,episode,episodic_return,wall_time\n")
     envs.wait()
-    taken = envs.rows.copy()  # what the last steps have led to
+    taken = envs.rows.copy()
     if path and (taken["episode"] != saved["episodes"]).any():
         print("an episode is not played the same again or not in memory: a new one starts")
-    obs, latest, steps = None, np.full(len(seeds), np.nan), False
     print(f"training on {config['device']} from step {global_step}; runs: {run_dirs[0]} ...")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
+    latest, pauses = np.full(len(seeds), np.nan), True
     while True:
-        last = global_step == args.total_timesteps
-        saves = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
-        saves = saves or stop or last and (run_dirs[0] / "checkpoint.pt").exists()
-        switches = args.on_grid and global_step == args.discrete_until
-        pauses = saves or last or switches or is_due(args.eval_frequency)
-        for group, half in enumerate(halves):
-            envs.wait(half)
-            taken[half] = envs.rows[half]
-            if not pauses:
-                act(group)
-        if steps:  # for every seed one is over
-            progress.update()
-            data = {name: taken[name] for name in ("action", "reward", "next_obs")}
-            check_finite(global_step, seeds, obs=obs, **data)
-            memory.add(obs, **data, terminated=taken["terminated"])
-        for k in np.flatnonzero(taken["failed"] * steps):
-            memory.store()  # all seeds store a row; with priority 0 this one is never drawn
-            memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
-            tqdm.write(f"step {global_step}: PhysicsError of seed {seeds[k]}; a new episode starts")
-            writers[k].add_scalar("charts/physics_error", 1, global_step)
-        for k in np.flatnonzero(taken["ended"] * steps):
-            latest[k], length = taken["return"][k], taken["length"][k]
-            print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
-            writers[k].add_scalar("charts/episodic_return", latest[k], global_step)
-            writers[k].add_scalar("charts/episodic_length", length, global_step)
-            progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
-        steps = False
-        obs = taken["obs"].copy()
-        if saves:
-            memory.store()
-            state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
-            state |= {"online": online, "target": target, "global_step": global_step}
-            state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
-            state |= {"episodes": taken["episode"].tolist(), "obs": torch.from_numpy(obs)}
-            state["lengths"] = (taken["length"] * ~taken["ended"]).tolist()
-            state["log_sizes"] = [os.path.getsize(log.name) for log in logs]
-            state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
-            state |= {"wall_time": time.time() - start, "names": names}
-            save(state, run_dirs[0] / "checkpoint.pt")
-        if saves and stop:
-            command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
-            tqdm.write(f"stopped after step {global_step}; to go on: {command}")
-            sys.exit(128 + stop[0])
-        if pauses:
+        if pauses:  # the environments, at first and where more than a step is due
+            due = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
+            last = global_step == args.total_timesteps
+            if stop or due or last and (run_dirs[0] / "checkpoint.pt").exists():
+                memory.store()
+                state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
+                state |= {"online": online, "target": target, "global_step": global_step}
+                state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
+                state |= {"episodes": taken["episode"].tolist(), "obs": torch.tensor(taken["obs"])}
+                state["lengths"] = (taken["length"] * ~taken["ended"]).tolist()
+                state["log_sizes"] = [os.path.getsize(file.name) for file in logs]
+                state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
+                state |= {"names": [run_dir.name for run_dir in run_dirs]}
+                state |= {"wall_time": time.time() - start}
+                save(state, run_dirs[0] / "checkpoint.pt")
+                if stop:
+                    command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
+                    tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                    sys.exit(128 + stop[0])
             if is_due(args.eval_frequency):
-                returns = evaluate(greedy, eval_envs, args, stop)
+                returns = evaluate(policy, eval_envs, args, stop)
                 if stop:
                     continue  # it comes again when the run goes on
-                for log, writer, own in zip(logs[1::2], writers, returns, strict=True):
+                for k, own in enumerate(returns):
                     for row in enumerate(own):
-                        print(global_step, *row, time.time() - start, sep=",", file=log)
-                    writer.add_scalar("eval/episodic_return", np.mean(own), global_step)
+                        print(global_step, *row, time.time() - start, sep=",", file=logs[2 * k + 1])
+                    log(k, "eval/episodic_return", np.mean(own))
             if last:
                 break
-            if switches:
-                args.on_grid = False
-                for graph in (*searches, update):
-                    graph.num_calls = 0  # recorded anew
-            for group in range(len(halves)):
-                act(group)
+            if args.on_grid and global_step == args.discrete_until:
+                args.on_grid, search.num_calls, update.num_calls = False, 0, 0  # recorded anew
+            act()
         # Learn from the steps so far, here for a GPU to work on it while the environments step.
         learns = global_step >= args.learning_starts
         if learns and is_due(args.train_frequency):
@@ -741,9 +707,30 @@ if __name__ == "__main__":
             metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})
-                for writer, own in zip(writers, value.tolist(), strict=True):
-                    writer.add_scalar(name, own, global_step)
-        global_step, steps = global_step + 1, True
+                for k, own in enumerate(value.tolist()):
+                    log(k, name, own)
+        envs.wait()
+        global_step += 1
+        obs, taken = taken["obs"], envs.rows.copy()  # what the step has led to
+        pauses = stop or global_step in (args.total_timesteps, args.discrete_until)
+        pauses = pauses or is_due(args.checkpoint_frequency) or is_due(args.eval_frequency)
+        if not pauses:
+            act()  # at once: the host does the rest while the environments step
+        progress.update()
+        data = {name: taken[name] for name in ("action", "reward", "next_obs")}
+        check_finite(global_step, seeds, obs=obs, **data)
+        memory.add(obs, **data, terminated=taken["terminated"])
+        for k in np.flatnonzero(taken["failed"]):
+            memory.store()  # all seeds store a row; with priority 0 this one is never drawn
+            memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
+            tqdm.write(f"step {global_step}: PhysicsError of seed {seeds[k]}; a new episode starts")
+            log(k, "charts/physics_error", 1)
+        for k in np.flatnonzero(taken["ended"]):
+            latest[k], length = taken["return"][k], taken["length"][k]
+            print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
+            log(k, "charts/episodic_return", latest[k])
+            log(k, "charts/episodic_length", length)
+            progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
     for k, seed in enumerate(seeds if args.save_model else ()):
         # As qmle_continuous.py writes it, which does not know all flags of this script.
         flags = shlex.split(re.sub(r"--num.(seeds|workers)[= ]\d+", "", shlex.join(words)))

@@ -49,8 +49,8 @@ def many_seeds(method):
     else:
         text = text.replace(sizes, sizes.replace("args.num_bins, ", ""))
     if "exploration_noise_std" in own["Algorithm"]:
-        noisy = "policy(group, obs) + args.exploration_noise_std * torch.randn(uniform.shape)"
-        text = text.replace("uniform, policy(group, obs))", f"uniform, ({noisy}).clamp(-1, 1))")
+        noisy = "actions + args.exploration_noise_std * torch.randn(uniform.shape).numpy()"
+        text = text.replace("uniform, actions)", f"uniform, ({noisy}).clip(-1, 1))")
     text = text.replace("QNetwork(*sizes[:3])", network)
     return text.replace('"script": "qmle_continuous"', f'"script": "{method}"')
 

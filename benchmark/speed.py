@@ -4,7 +4,7 @@
     python benchmark/speed.py loop --script qmle_continuous_multiseed.py --total-timesteps 4000
 
     loop        steps per second of all seeds, plain and fast; --against: also of another version
-    parts       milliseconds of one action and of one update
+    parts       milliseconds of an action and an update
     cost        the same against the numbers of samples, for walker-walk and dog-walk
     discrete    the scripts of Figure 10: steps per second and peak memory
     seeds       many seeds: steps per second and GPU memory against --num-seeds
@@ -118,7 +118,8 @@ def measure_parts(args, record):
     variants["fast (default)"] = []
     for _ in range(args.repetitions):
         for name, flags in variants.items():
-            told = run(args.script, "--env-id", args.env_id, *SHORT, *flags, parts=True)
+            flags = *SHORT, *flags, *args.flags.split()
+            told = run(args.script, "--env-id", args.env_id, *flags, parts=True)
             record("parts", "one action", name, told["action"], "ms")
             record("parts", "one update", name, told["update"], "ms")
 
@@ -173,10 +174,10 @@ if __name__ == "__main__":
     parser.add_argument("--script", default="qmle_continuous.py")
     parser.add_argument("--total-timesteps", type=int, default=12_000 if ON_CUDA else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--against", help="for loop: path of another version of the script")
+    parser.add_argument("--against", help="for loop: another version of the script")
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--flags", default="", help="for loop and seeds: ' --flag', blank first")
-    parser.add_argument("--out", help="another CSV file")
+    parser.add_argument("--flags", default="", help="of the script: ' --flag'")
+    parser.add_argument("--out", help="other CSV file")
     args = parser.parse_args()
     out = pathlib.Path(args.out or RESULTS / "speed" / ("cuda.csv" if ON_CUDA else "cpu.csv"))
     rows, manifests, values = [], {}, {}
