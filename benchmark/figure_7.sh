@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Figure 7: QT-Opt and AQL (its continuous variant) in place of QMLE, everything else the same, on six tasks from 1 to 38 action
+# Figure 7: QT-Opt and AQL (its continuous variant; on one task also the discrete one) in place of QMLE, everything else the same, on six tasks from 1 to 38 action
 # dimensions, five seeds of 500,000 steps each. Drawn beside QMLE's runs of figure_3.sh, cut at the same step, and the scores that
 # de Wiele et al. 2020 publish for two of the tasks. The many-seed versions of the scripts are made here.
 #   usage: benchmark/figure_7.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
@@ -22,5 +22,6 @@ hopper-hop        aql    python runs/methods/aql_continuous_multiseed.py --env-i
 cheetah-run       aql    python runs/methods/aql_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 500000 --buffer-size 500000
 quadruped-walk    aql    python runs/methods/aql_continuous_multiseed.py --env-id dm_control/quadruped-walk-v0 --num-seeds 5 --total-timesteps 500000 --buffer-size 500000
 dog-walk          aql    python runs/methods/aql_continuous_multiseed.py --env-id dm_control/dog-walk-v0 --num-seeds 5 --total-timesteps 500000 --buffer-size 500000
+cheetah-run       aql-discrete  python runs/methods/aql_continuous_multiseed.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --total-timesteps 500000 --buffer-size 500000 --proposal discrete
 END
 python benchmark/plot.py figure_7 "$@"

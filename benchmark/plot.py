@@ -79,6 +79,7 @@ def draw_curves(results, name):
     if name in ("figure_5", "figure_7"):
         qmle = data.read_curves(data.RESULTS / "figure_3")
         for task, others in curves.items():
+            others.pop("qmle-rerun", None)  # shorter; it is in the table
             end = max(map(data.last_step, others.values()))
             curves[task] = {"qmle": data.until(qmle[task]["qmle"], end)} | others
     if not curves:

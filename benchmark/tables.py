@@ -186,20 +186,19 @@ def learning(name, folder=None):
 
 
 def counterparts(figure, results=RESULTS):
-    """QMLE's counterparts beside it, over the last tenth before the last step that all reach."""
+    """QMLE's counterparts beside it, each over the last tenth before its own last step."""
     qmle, found = (data.read_curves(results / name) for name in ("figure_3", figure))
-    order, rows = ("qmle", "ddpg", "ddpg-lr-1e-4", "qtopt", "aql"), []
+    rows = []
     for task in sorted(found, key=ORDER):
-        own = {"qmle": qmle[task]["qmle"]} | found[task]
-        end = min(map(data.last_step, own.values()))
-        scores = {name: data.final_scores(data.until(seeds, end)) for name, seeds in own.items()}
-        for name in sorted(scores, key=order.index):
-            row = [task, f"{end:,.0f}", f"`{name}`", len(scores[name])]
-            row.append(with_interval(data.middle_and_interval(scores[name]), ".0f"))
-            difference = welch([scores[name]], [scores["qmle"]], 0.95)
-            rows.append([*row, with_interval(difference) if name != "qmle" else ""])
-    header = ["task", "steps", "variant", "seeds", "training return, 95% interval"]
-    return markdown([*header, "difference to QMLE, 95% interval"], rows)
+        for variant, seeds in found[task].items():
+            end = data.last_step(seeds)
+            runs = [data.until(own, end) for own in (qmle[task]["qmle"], seeds)]
+            base, own = map(data.final_scores, runs)
+            row = [task, f"`{variant}`", f"{end:,.0f}", len(own)]
+            row += [with_interval(data.middle_and_interval(x), ".0f") for x in (base, own)]
+            rows.append([*row, with_interval(welch([own], [base], 0.95))])
+    header = ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
+    return markdown(header, rows)
 
 
 # Steps after which the columns show published scores.
