@@ -10,19 +10,17 @@
     python qmle_plus.py --resume runs/<run of the first seed>
     python qmle_plus.py --evaluate-only runs/<run> --capture-video
 
-What it adds to qmle_continuous.py, and the flag that takes it away; docs/qmle_plus.md has sources
-and measured effects:
-- a Gaussian predictor with learned s.d., trained on several elites    --num-elites 1
-- actions from few samples of the Gaussian, its spread explores        --num-explore-samples 64
-- TD targets from the best of few samples                              --num-value-samples 0
-- the smaller one of two Q networks                                    --num-heads 1
-- a distribution over atoms, learnt by cross-entropy (HL-Gauss)        --num-atoms 0
-- rewards over the largest discounted return so far                    --max-value 100
-- n-step returns                                                       --n-step 1
-- batch normalization                                                  --no-batch-norm
-- normalized observations, layers of the predictors' own, an averaged target network
+It adds to qmle_continuous.py (sources and measured effects: docs/qmle_plus.md; flags take away):
+- a Gaussian predictor with learned s.d., trained on several elites   --num-elites 1
+- acting on the best of few of its samples: the spread explores       --num-explore-samples 64
+- TD targets from the best of few samples                             --num-value-samples 0
+- the smaller one of two Q networks                                   --num-heads 1
+- Q as a distribution over atoms, by cross-entropy (HL-Gauss)         --num-atoms 0
+- rewards over the largest discounted return so far                   --max-value 100
+- n-step returns and batch normalization                              --n-step 1 --no-batch-norm
+- normalized observations, predictors with layers of their own, an averaged target network
 Shapes: S seeds, B batch of states, N action samples per state, E elites, A action dimensions,
-K bins per dimension, H heads, n steps.
+K bins each, H heads, n steps.
 """
 
 import atexit
@@ -30,7 +28,6 @@ import copy
 import functools
 import itertools
 import json
-import math
 import os
 import re
 import shlex
@@ -48,7 +45,6 @@ import numpy as np
 import psutil
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 import tyro
 from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
@@ -186,13 +182,10 @@ def make_env(env_id, video_dir=None):
 
 def make_envs(args, video_dir=None):
     """An environment per seed, in processes that leave signals to this one; films the first."""
-
-    def make(video_dir):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        return make_env(args.env_id, video_dir)
-
-    makers = [functools.partial(make, None if i else video_dir) for i in range(args.num_seeds)]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # a child begins so; this process sets others later
+    dirs = [video_dir] + [None] * (args.num_seeds - 1)
+    makers = [functools.partial(make_env, args.env_id, video_dir) for video_dir in dirs]
     mode = gym.vector.AutoresetMode.SAME_STEP
     envs = gym.vector.AsyncVectorEnv(makers, context="fork", autoreset_mode=mode)
     atexit.register(lambda: [process.kill() for process in envs.processes])
@@ -202,7 +195,7 @@ def make_envs(args, video_dir=None):
 class Norm(nn.Module):
     """Batch or layer normalization of (..., size); without affine, for observations, of the batch.
 
-    The statistics are those of the batch in training and running averages else.
+    The statistics are the batch's where gradients are taken, running averages elsewhere.
     """
 
     def __init__(self, args, size, affine=True):
@@ -213,30 +206,25 @@ class Norm(nn.Module):
         self.mean = nn.Parameter(torch.zeros(size), False)
         self.var = nn.Parameter(torch.ones(size), False)
 
-    def forward(self, x, training):
+    def forward(self, x):
         mean, var = self.mean, self.var
         if not self.over_batch:
             var, mean = torch.var_mean(x, -1, correction=0, keepdim=True)
-        elif training:
+        elif torch.is_grad_enabled():
             var, mean = torch.var_mean(x.flatten(0, -2), 0, correction=0)
             self.mean.lerp_(mean.detach(), 0.01)
             self.var.lerp_(var.detach(), 0.01)
         return (x - mean) * (var + 1e-5).rsqrt() * self.scale + self.shift
 
 
-class Layers(nn.Module):
-    """Norm, ReLU and Linear in turn: (..., width) -> (..., size_out)."""
+def obs_layers(args, obs_size):
+    return Norm(args, obs_size, affine=False), nn.Linear(obs_size, args.width)
 
-    def __init__(self, args, num, size_out):
-        super().__init__()
-        sizes = [args.width] * num + [size_out]
-        self.norms = nn.ModuleList(Norm(args, args.width) for _ in range(num))
-        self.linears = nn.ModuleList(nn.Linear(*sizes[i : i + 2]) for i in range(num))
 
-    def forward(self, x, training):
-        for norm, linear in zip(self.norms, self.linears, strict=True):
-            x = linear(F.relu(norm(x, training)))
-        return x
+def hidden_layers(args, num, size_out):
+    sizes = [args.width] * num + [size_out]
+    for i in range(num):
+        yield from (Norm(args, args.width), nn.ReLU(), nn.Linear(*sizes[i : i + 2]))
 
 
 class QNetwork(nn.Module):
@@ -244,15 +232,13 @@ class QNetwork(nn.Module):
 
     def __init__(self, args, obs_size, action_size):
         super().__init__()
-        self.obs_norm = Norm(args, obs_size, affine=False)
-        self.obs_layer = nn.Linear(obs_size, args.width)
-        self.action_layer = nn.Linear(action_size, args.width)
-        self.layers = Layers(args, 3, max(args.num_atoms, 1))
+        self.obs_stream = nn.Sequential(*obs_layers(args, obs_size))
+        self.action_stream = nn.Linear(action_size, args.width)
+        self.joint = nn.Sequential(*hidden_layers(args, 3, max(args.num_atoms, 1)))
 
-    def forward(self, obs, actions, training=False):
+    def forward(self, obs, actions):
         """obs (B, obs_size), N actions each (B, N, A) -> logits (B, N, atoms)."""
-        features = self.obs_layer(self.obs_norm(obs, training)).unsqueeze(1)  # (B, 1, width)
-        return self.layers(features + self.action_layer(actions), training)
+        return self.joint(self.obs_stream(obs).unsqueeze(1) + self.action_stream(actions))
 
 
 class QNetworks(nn.ModuleList):
@@ -265,23 +251,19 @@ class QNetworks(nn.ModuleList):
         return torch.stack([head(*inputs) for head in self])
 
 
-class ArgmaxPredictors(nn.Module):
+class ArgmaxPredictors(nn.Sequential):
     """For each action dimension a Gaussian and a categorical over K bins."""
 
     def __init__(self, args, obs_size, action_size):
-        super().__init__()
-        self.log_limits = math.log(args.min_std), math.log(args.max_std)
-        self.obs_norm = Norm(args, obs_size, affine=False)
-        self.obs_layer = nn.Linear(obs_size, args.width)
-        self.layers = Layers(args, 2, action_size * (2 + args.num_bins))
-        self.split = nn.Unflatten(-1, (action_size, 2 + args.num_bins))
+        size = action_size, 2 + args.num_bins
+        hidden = hidden_layers(args, 2, size[0] * size[1])
+        super().__init__(*obs_layers(args, obs_size), *hidden, nn.Unflatten(-1, size))
+        self.min_std, self.max_std = args.min_std, args.max_std
 
-    def forward(self, obs, training=False):
+    def forward(self, obs):
         """obs (B, obs_size) -> mean (B, A), s.d. (B, A), logits (B, A, K)."""
-        x = self.layers(self.obs_layer(self.obs_norm(obs, training)), training)
-        x = self.split(x)  # (B, A, 2 + K)
-        low, high = self.log_limits
-        std = torch.exp(low + (high - low) * x[..., 1].sigmoid())
+        x = super().forward(obs)  # (B, A, 2 + K)
+        std = self.min_std * (self.max_std / self.min_std) ** x[..., 1].sigmoid()
         return x[..., 0].tanh(), std, x[..., 2:]
 
 
@@ -474,9 +456,9 @@ def training_loss(q_network, target_network, predictors, args, batch, weights):
         # The value of the best of a few, as in acting: that of the best of many is too high.
         few = slice(1, 1 + args.num_value_samples) if args.num_value_samples else slice(None)
         target = rewards + discounts * values[:, few].amax(1)
-    logits = q_network(obs, actions.unsqueeze(1), True).squeeze(2)  # (H, B, atoms)
+    logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()
-    mean, std, bin_logits = predictors(next_obs, True)
+    mean, std, bin_logits = predictors(next_obs)
     gaussian_loss, categorical_loss = predictor_loss(mean, std, bin_logits, elites)
     q = expected_value(logits.detach(), args)  # (H, B)
     metrics = {"losses/td_loss": td_loss, "losses/gaussian_loss": gaussian_loss, "argmax/std": std}
@@ -600,19 +582,25 @@ if __name__ == "__main__":
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
-    q_networks, predictors = [], []
+    modules = []
     for seed in seeds:
         torch.manual_seed(seed)
-        q_networks.append(QNetworks(args, *sizes[:2]).to(device))
-        predictors.append(ArgmaxPredictors(args, *sizes[:2]).to(device))
-    online, _ = torch.func.stack_module_state(q_networks)  # weights (S, ...) by name
-    target = {name: value.detach().clone() for name, value in online.items()}
-    networks = [online, target, torch.func.stack_module_state(predictors)[0]]
-    templates = [
-        copy.deepcopy(network).to("meta") for network in (*q_networks[:1] * 2, predictors[0])
-    ]
-    policies = {f: over_seeds(f, args, *templates[1:]) for f in (greedy_action, exploring_action)}
-    training_losses = over_seeds(training_loss, args, *templates)
+        kinds = QNetworks, QNetworks, ArgmaxPredictors
+        modules.append([kind(args, *sizes[:2]).to(device) for kind in kinds])
+    # Weights (S, ...) by name: online, target and predictors.
+    networks = [torch.func.stack_module_state(own)[0] for own in zip(*modules, strict=True)]
+    networks[1] = {name: value.detach().clone() for name, value in networks[0].items()}
+    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+    args.compile = args.compile and not args.evaluate_only
+    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = bf16 and args.compile and args.mixed_precision
+    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    options = {"dynamic": False, "options": {"fallback_random": True}, "disable": not args.compile}
+    templates = [module.to("meta") for module in modules[0]]
+    training_losses = torch.compile(over_seeds(training_loss, args, *templates), **options)
+    policies = {}
+    for f in (greedy_action, exploring_action):
+        policies[f] = torch.compile(over_seeds(f, args, *templates[1:]), **options)
     host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes[:2])
 
     def search(function):
@@ -644,15 +632,8 @@ if __name__ == "__main__":
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
     optimizer = torch.optim.Adam(learnt, fused=True, **adam)
     update = functools.partial(train_step, training_losses, networks, optimizer, memory, args)
-    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
-    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = bf16 and args.compile and args.mixed_precision
-    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     if args.compile:
         print("compiling, for up to two minutes ...", file=sys.stderr)
-        options = {"dynamic": False, "options": {"fallback_random": True}}
-        policies = {f: torch.compile(own, **options) for f, own in policies.items()}
-        training_losses = torch.compile(training_losses, **options)
         try:
             for function in searches:
                 searches[function]()
@@ -661,7 +642,7 @@ if __name__ == "__main__":
             training_losses(copies, batch, weights)[0].sum().backward()
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
-                searches = {function: CudaGraph(own) for function, own in searches.items()}
+                searches = {name: CudaGraph(function) for name, function in searches.items()}
                 update = CudaGraph(update)
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
             args.bfloat16 = False
@@ -681,7 +662,10 @@ if __name__ == "__main__":
         (run_dir / f"config{global_step or ''}.json").write_text(text)
         writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
         atexit.register(writers[-1].close)  # on an error too: what was logged stays
-        logs += [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
+        columns = {"episodes": "episodic_return,episodic_length", "eval": "episode,episodic_return"}
+        for name, own in columns.items():
+            logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))
+            logs[-1].write("" if path else f"global_step,{own},wall_time\n")
 
     def log(k, name, value):
         writers[k].add_scalar(name, value, global_step)
@@ -698,26 +682,21 @@ if __name__ == "__main__":
         memory.rows[:, memory.newest, -1] = 1  # has ended: what is added next does not follow
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
-    else:
-        for k in range(len(seeds)):
-            logs[2 * k].write("global_step,episodic_return,episodic_length,wall_time\n")
-            logs[2 * k + 1].write("global_step,episode,episodic_return,wall_time\n")
     obs, _ = envs.reset(seed=[(seed + 10**4 * global_step) % 2**31 for seed in seeds])
     latest = np.full(len(seeds), np.nan)
     print(f"training on {config['device']} from step {global_step}; runs: {run_dirs[0]} ...")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
-        due = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
         last = global_step == args.total_timesteps
         model = {"script": SCRIPT, "sizes": sizes, "global_step": global_step}
-        if stop or due or last and (run_dirs[0] / "checkpoint.pt").exists():
+        due = is_due(args.checkpoint_frequency) or last and (run_dirs[0] / "checkpoint.pt").exists()
+        if stop or due:
             memory.store()
             state = model | {"words": words, "seeds": seeds, "networks": networks}
             state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             state["log_sizes"] = [os.path.getsize(file.name) for file in logs]
-            state["names"] = [run_dir.name for run_dir in run_dirs]
-            state["wall_time"] = time.time() - start
+            state |= {"names": [own.name for own in run_dirs], "wall_time": time.time() - start}
             save(state, run_dirs[0] / "checkpoint.pt")
             if stop:
                 command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
