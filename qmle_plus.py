@@ -212,8 +212,8 @@ class Norm(nn.Module):
             var, mean = torch.var_mean(x, -1, correction=0, keepdim=True)
         elif torch.is_grad_enabled():
             var, mean = torch.var_mean(x.flatten(0, -2), 0, correction=0)
-            self.mean.lerp_(mean.detach(), 0.01)
-            self.var.lerp_(var.detach(), 0.01)
+            self.mean.mul_(0.99).add_(0.01 * mean.detach())
+            self.var.mul_(0.99).add_(0.01 * var.detach())
         return (x - mean) * (var + 1e-5).rsqrt() * self.scale + self.shift
 
 
