@@ -570,9 +570,9 @@ if __name__ == "__main__":
         run_dirs = [path.parent, *(folder / name for name in saved["names"][1:])]
         if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
             sys.exit(f"error: {path} goes on in {missing} too, expected there")
-    envs = make_envs(args)
-    if args.eval_frequency or args.evaluate_only:
+    if args.eval_frequency or args.evaluate_only:  # at first: they may need a renderer
         eval_envs = make_envs(args, run_dirs[0] / "videos" if args.capture_video else None)
+    envs = make_envs(args)
     stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
@@ -656,7 +656,7 @@ if __name__ == "__main__":
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     start, writers, logs = time.time() - saved["wall_time"], [], []
     for seed, run_dir in zip(seeds, run_dirs, strict=True):
-        run_dir.mkdir(parents=True, exist_ok=path is not None)
+        run_dir.mkdir(parents=True, exist_ok=True)
         config["args"] = vars(args) | {"seed": seed}
         text = json.dumps(config, indent=2, default=str)
         (run_dir / f"config{global_step or ''}.json").write_text(text)
