@@ -182,12 +182,15 @@ def make_env(env_id, video_dir=None):
 
 def make_envs(args, video_dir=None):
     """An environment per seed, in processes that leave signals to this one; films the first."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # no fork survives the threads that an environment may start
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a child begins so; this process sets others later
     dirs = [video_dir] + [None] * (args.num_seeds - 1)
     makers = [functools.partial(make_env, args.env_id, video_dir) for video_dir in dirs]
     mode = gym.vector.AutoresetMode.SAME_STEP
     envs = gym.vector.AsyncVectorEnv(makers, context="fork", autoreset_mode=mode)
+    torch.set_num_threads(num_threads)
     atexit.register(lambda: [process.kill() for process in envs.processes])
     return envs
 
