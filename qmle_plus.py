@@ -10,25 +10,24 @@
     python qmle_plus.py --resume runs/<run of the first seed>
     python qmle_plus.py --evaluate-only runs/<run> --capture-video
 
-The search for max_a Q(s, a) is that of qmle_continuous.py with fewer and better samples. What is
-added, each with the flag that takes it away; docs/qmle_plus.md has sources and measured effects:
-- a Gaussian predictor with learned s.d., trained on several elites    --num-elites 1
-- actions from the Gaussian itself in place of random ones             --num-explore-samples 64
-- TD targets from the best of a few samples, not of all                --num-value-samples 0
-- two Q networks, of which the smaller counts                          --num-heads 1
-- Q as a distribution over atoms, learnt by cross-entropy (HL-Gauss)   --num-atoms 0
-- rewards scaled by the largest discounted return so far               --max-value 100
-- n-step returns                                                       --n-step 1
-- batch normalization, also of observations                            --no-batch-norm
-- predictors with layers of their own, slow averages as target network
+It adds to qmle_continuous.py (sources and measured effects: docs/qmle_plus.md; flags take away):
+- a Gaussian predictor with learned s.d., trained on several elites   --num-elites 1
+- acting on the best of few of its samples: the spread explores       --num-explore-samples 64
+- TD targets from the best of few samples                             --num-value-samples 0
+- the smaller one of two Q networks                                   --num-heads 1
+- Q as a distribution over atoms, by cross-entropy (HL-Gauss)         --num-atoms 0
+- rewards over the largest discounted return so far                   --max-value 100
+- n-step returns and batch normalization                              --n-step 1 --no-batch-norm
+- normalized observations, predictors with layers of their own, an averaged target network
 Shapes: S seeds, B batch of states, N action samples per state, E elites, A action dimensions,
-K bins per dimension, H heads, n steps.
+K bins each, H heads, n steps.
 """
 
 import atexit
+import copy
 import functools
+import itertools
 import json
-import math
 import os
 import re
 import shlex
@@ -46,7 +45,6 @@ import numpy as np
 import psutil
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 import tyro
 from dm_control.rl.control import PhysicsError
 from torch.utils.tensorboard import SummaryWriter
@@ -60,8 +58,8 @@ Steps = Annotated[int, (0, 10**12)]
 
 @dataclass
 class Algorithm:
-    env_id: str = "dm_control/walker-walk-v0"  # with a Box action space, any observations
-    seed: Annotated[int, (0, 2**31)] = 1  # the first one: of networks and environment
+    env_id: str = "dm_control/walker-walk-v0"  # with a Box action space
+    seed: Annotated[int, (0, 2**31)] = 1  # the first one: of its networks and environment
     num_seeds: Annotated[int, (1, 10**4)] = 1  # S: agents, of seed, seed + 1, ...
     total_timesteps: Count = 1_000_000  # environment steps of each seed
     learning_rate: Annotated[float, (1e-12, 1)] = 3e-4  # Adam step size
@@ -69,16 +67,16 @@ class Algorithm:
     gamma: Share = 0.99  # discount factor
     n_step: Annotated[int, (1, 100)] = 3  # rewards in a TD target
     batch_size: Count = 256  # transitions per update
-    learning_starts: Count = 5000  # steps, of random actions, before the first update
+    learning_starts: Count = 5000  # random steps before the first update
     train_frequency: Count = 2  # steps per update
-    target_update_rate: Share = 0.01  # share of the new weights in the target network's average
+    target_update_rate: Share = 0.01  # of the target network towards the new weights
     exploration_epsilon: Share = 0.01  # probability of a random action
-    num_explore_samples: Count = 4  # of the Gaussian, of which the best is taken in training
+    num_explore_samples: Count = 4  # of the Gaussian, to act on the best
     num_greedy_samples: Count = 64  # m_greedy: search set size of evaluations
     num_target_samples: Count = 64  # m_target: search set size of an update
-    num_value_samples: Steps = 4  # those of the Gaussian that count in a TD target; 0: all
-    num_elites: Count = 8  # best samples that the predictors learn
-    gaussian_ratio: Share = 0.8  # share of the Gaussian predictor in the search set
+    num_value_samples: Steps = 4  # of the Gaussian, for a TD target; 0: the search set
+    num_elites: Count = 8  # best samples, for the predictors to learn
+    gaussian_ratio: Share = 0.8  # share of the Gaussian in the search set
     uniform_ratio: Share = 0.1  # uniform share
     categorical_ratio: Share = 0.1  # share of the categorical predictor
     num_bins: Annotated[int, (2, 10**4)] = 3  # K: grid points per dimension
@@ -88,9 +86,9 @@ class Algorithm:
     pessimism: Share = 1.0  # 0: the heads' mean, 1: the smallest
     width: Annotated[int, (1, 10**5)] = 256  # of hidden layers
     batch_norm: bool = True  # or layer normalization
-    num_atoms: Annotated[int, (0, 10**4)] = 101  # of Q's distribution; below 3: squared error
+    num_atoms: Annotated[int, (0, 10**4)] = 101  # of Q's distribution; 0: squared error
     atom_std: Annotated[float, (0.01, 100)] = 0.75  # of HL-Gauss, in distances of atoms
-    max_value: Annotated[float, (0, 1e12)] = 0.0  # of the atoms; 0: the largest return so far
+    max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q; 0: the largest return so far
     priority_exponent: Share = 0.6  # alpha of prioritized replay
     importance_exponent: Share = 0.2  # beta, constant
 
@@ -137,8 +135,11 @@ def check_args(args):
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
     if abs((total := args.gaussian_ratio + args.uniform_ratio + args.categorical_ratio) - 1) > 1e-6:
         sys.exit(f"error: gaussian, uniform and categorical ratio sum to {total:g}, expected 1")
-    if max(args.num_elites, args.num_value_samples) > args.num_target_samples:
-        sys.exit("error: expected --num-elites and --num-value-samples up to --num-target-samples")
+    if args.num_elites > args.num_target_samples:
+        sys.exit(f"error: --num-elites is {args.num_elites}, expected up to --num-target-samples")
+    num, *_ = split_budget(args.num_target_samples, (args.gaussian_ratio, 1 - args.gaussian_ratio))
+    if args.num_value_samples >= max(num, 1):  # one of them is the mean
+        sys.exit(f"error: --num-value-samples is {args.num_value_samples}, expected below {num}")
     if args.learning_starts >= args.total_timesteps:
         print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
 
@@ -171,114 +172,106 @@ def make_env(env_id, video_dir=None):
         sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
     if not env.spec.max_episode_steps:
         env = gym.wrappers.TimeLimit(env, 1000)
-    env = PlainEnv(gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32))
+    env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
+    env = gym.wrappers.RecordEpisodeStatistics(PlainEnv(env))
     if video_dir:  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
         fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None  # not Shimmy's
         env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
-    return gym.wrappers.RecordEpisodeStatistics(env)
+    return env
 
 
 def make_envs(args, video_dir=None):
-    """An environment per seed, each in a process of its own that leaves signals to this one."""
-
-    def make(video_dir):
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        return make_env(args.env_id, video_dir)
-
-    makers = [functools.partial(make, None if i else video_dir) for i in range(args.num_seeds)]
+    """An environment per seed, in processes that leave signals to this one; films the first."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # no fork survives the threads that an environment may start
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # a child begins so; this process sets others later
+    dirs = [video_dir] + [None] * (args.num_seeds - 1)
+    makers = [functools.partial(make_env, args.env_id, video_dir) for video_dir in dirs]
     mode = gym.vector.AutoresetMode.SAME_STEP
     envs = gym.vector.AsyncVectorEnv(makers, context="fork", autoreset_mode=mode)
+    torch.set_num_threads(num_threads)
     atexit.register(lambda: [process.kill() for process in envs.processes])
     return envs
 
 
 class Norm(nn.Module):
-    """Batch normalization of (..., size), with running statistics unless training; or layer norm.
+    """Batch or layer normalization of (..., size); without affine, for observations, of the batch.
 
-    affine False: without scale and shift, of the batch in any case; for the observations.
+    The statistics are the batch's where gradients are taken, running averages elsewhere.
     """
 
     def __init__(self, args, size, affine=True):
         super().__init__()
         self.over_batch = args.batch_norm or not affine
-        self.scale = nn.Parameter(torch.ones(size), requires_grad=affine)
-        self.shift = nn.Parameter(torch.zeros(size), requires_grad=affine)
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("var", torch.ones(size))
+        self.scale = nn.Parameter(torch.ones(size), affine)
+        self.shift = nn.Parameter(torch.zeros(size), affine)
+        self.mean = nn.Parameter(torch.zeros(size), False)
+        self.var = nn.Parameter(torch.ones(size), False)
 
-    def forward(self, x, training=False):
+    def forward(self, x):
         mean, var = self.mean, self.var
         if not self.over_batch:
             var, mean = torch.var_mean(x, -1, correction=0, keepdim=True)
-        elif training:
+        elif torch.is_grad_enabled():
             var, mean = torch.var_mean(x.flatten(0, -2), 0, correction=0)
             self.mean.mul_(0.99).add_(0.01 * mean.detach())
             self.var.mul_(0.99).add_(0.01 * var.detach())
         return (x - mean) * (var + 1e-5).rsqrt() * self.scale + self.shift
 
 
-class Layers(nn.Module):
-    """Norm, ReLU and Linear in turn: (..., width) -> (..., size_out)."""
+def obs_layers(args, obs_size):
+    return Norm(args, obs_size, affine=False), nn.Linear(obs_size, args.width)
 
-    def __init__(self, args, num, size_out):
-        super().__init__()
-        sizes = [args.width] * num + [size_out]
-        self.norms = nn.ModuleList(Norm(args, args.width) for _ in range(num))
-        self.linears = nn.ModuleList(nn.Linear(*sizes[i : i + 2]) for i in range(num))
 
-    def forward(self, x, training):
-        for norm, linear in zip(self.norms, self.linears, strict=True):
-            x = linear(F.relu(norm(x, training)))
-        return x
+def hidden_layers(args, num, size_out):
+    sizes = [args.width] * num + [size_out]
+    for i in range(num):
+        yield from (Norm(args, args.width), nn.ReLU(), nn.Linear(*sizes[i : i + 2]))
 
 
 class QNetwork(nn.Module):
-    """Action-in network of Q(s, a), a distribution over atoms; and H of them (QNetworks)."""
+    """Action-in network of the distribution of Q(s, a) over atoms."""
 
     def __init__(self, args, obs_size, action_size):
         super().__init__()
-        self.obs_norm = Norm(args, obs_size, affine=False)
-        self.obs_layer = nn.Linear(obs_size, args.width)
-        self.action_layer = nn.Linear(action_size, args.width)
-        self.layers = Layers(args, 3, args.num_atoms if args.num_atoms > 2 else 1)
+        self.obs_stream = nn.Sequential(*obs_layers(args, obs_size))
+        self.action_stream = nn.Linear(action_size, args.width)
+        self.joint = nn.Sequential(*hidden_layers(args, 3, max(args.num_atoms, 1)))
 
-    def forward(self, obs, actions, training=False):
+    def forward(self, obs, actions):
         """obs (B, obs_size), N actions each (B, N, A) -> logits (B, N, atoms)."""
-        features = self.obs_layer(self.obs_norm(obs, training)).unsqueeze(1)  # (B, 1, width)
-        return self.layers(features + self.action_layer(actions), training)
+        return self.joint(self.obs_stream(obs).unsqueeze(1) + self.action_stream(actions))
 
 
 class QNetworks(nn.ModuleList):
-    def __init__(self, args, obs_size, action_size):
-        super().__init__(QNetwork(args, obs_size, action_size) for _ in range(args.num_heads))
+    """H heads with nothing in common: logits (H, B, N, atoms)."""
 
-    def forward(self, *inputs):  # logits (H, B, N, atoms)
+    def __init__(self, args, *sizes):
+        super().__init__(QNetwork(args, *sizes) for _ in range(args.num_heads))
+
+    def forward(self, *inputs):
         return torch.stack([head(*inputs) for head in self])
 
 
-class ArgmaxPredictors(nn.Module):
-    """Of each action dimension a Gaussian and a categorical over K bins, for a state."""
+class ArgmaxPredictors(nn.Sequential):
+    """For each action dimension a Gaussian and a categorical over K bins."""
 
     def __init__(self, args, obs_size, action_size):
-        super().__init__()
-        self.log_limits = math.log(args.min_std), math.log(args.max_std)
-        self.obs_norm = Norm(args, obs_size, affine=False)
-        self.obs_layer = nn.Linear(obs_size, args.width)
-        self.layers = Layers(args, 2, action_size * (2 + args.num_bins))
-        self.split = nn.Unflatten(-1, (action_size, 2 + args.num_bins))
+        size = action_size, 2 + args.num_bins
+        hidden = hidden_layers(args, 2, size[0] * size[1])
+        super().__init__(*obs_layers(args, obs_size), *hidden, nn.Unflatten(-1, size))
+        self.min_std, self.max_std = args.min_std, args.max_std
 
-    def forward(self, obs, training=False):
+    def forward(self, obs):
         """obs (B, obs_size) -> mean (B, A), s.d. (B, A), logits (B, A, K)."""
-        features = self.obs_layer(self.obs_norm(obs, training))
-        x = self.split(self.layers(features, training))  # (B, A, 2 + K)
-        low, high = self.log_limits
-        std = torch.exp(low + (high - low) * x[..., 1].sigmoid())
+        x = super().forward(obs)  # (B, A, 2 + K)
+        std = self.min_std * (self.max_std / self.min_std) ** x[..., 1].sigmoid()
         return x[..., 0].tanh(), std, x[..., 2:]
 
 
 class ReplayMemory(nn.Module):
-    """Prioritized replay (Schaul et al. 2016) of single steps, read as n-step transitions."""
+    """Prioritized replay (Schaul et al. 2016) of single steps, drawn as n-step transitions."""
 
     def __init__(self, args, obs_size, action_size, device, seeds=()):
         super().__init__()
@@ -291,20 +284,19 @@ class ReplayMemory(nn.Module):
         self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
         self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
         self.register_buffer("newest", torch.zeros((), dtype=torch.int64, device=device))
-        self.register_buffer("scale", torch.full((*seeds, 1), args.max_value, device=device))
-        # Discounted returns up to the last step, and the largest absolute one so far.
-        self.register_buffer("discounted_return", torch.zeros(seeds, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(*seeds, 1, device=device))
         self.register_buffer("largest_return", torch.full(seeds, 1e-6, dtype=torch.float64))
+        self.discounted_return = np.zeros(seeds)  # up to the last step
         self.new_rows = []  # on the host, until store
 
     def add(self, obs, action, reward, next_obs, terminated, ended):
         """Takes a transition; ended: by termination or truncation."""
         row = obs, next_obs, action, np.stack([reward, terminated, ended], axis=-1)
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
-        self.discounted_return.mul_(self.gamma).add_(torch.as_tensor(reward))
-        largest = torch.maximum(self.largest_return, self.discounted_return.abs())
-        self.largest_return.copy_(largest)
-        self.discounted_return *= 1 - torch.as_tensor(ended, dtype=torch.float64)
+        self.discounted_return = self.gamma * self.discounted_return + reward
+        largest = self.largest_return.numpy()
+        np.maximum(largest, np.abs(self.discounted_return), out=largest)
+        self.discounted_return = self.discounted_return * np.logical_not(ended)
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
@@ -316,11 +308,10 @@ class ReplayMemory(nn.Module):
             self.priorities[..., first:last] = self.max_priority
             self.num_stored += len(new_rows)
             self.newest.fill_(last - 1)
-        if not self.max_value:
-            self.scale.copy_(self.largest_return.unsqueeze(-1))
+        self.scale[:] = self.max_value or self.largest_return.unsqueeze(-1)
 
     def sample(self, batch_size):
-        """Draws with replacement: indices (B,), an n-step batch and importance weights (B,)."""
+        """Draws indices (B,) with replacement, an n-step batch, weights (B,) up to 1."""
         cdf = self.priorities.flatten().cumsum(0, dtype=torch.float64).view_as(self.priorities)
         start, end = cdf[..., :1] - self.priorities[..., :1], cdf[..., -1:]
         u = torch.rand(*start.shape[:-1], batch_size, dtype=torch.float64, device=start.device)
@@ -332,22 +323,22 @@ class ReplayMemory(nn.Module):
         return indices, self.n_step_batch(indices), weights
 
     def n_step_batch(self, indices):
-        """obs, last next_obs, actions, sums of rewards over scale, discounts of the row (B, ...).
+        """Rows (B,) and those after them, up to n, the end of the episode or the newest one.
 
-        The sum ends early where the episode has ended and at the newest row.
+        Returns obs, the last next_obs, actions, sums of rewards over scale, discounts: (B, ...).
         """
         steps = torch.arange(self.n_step, device=indices.device)
         path = (indices.unsqueeze(-1) + steps) % self.rows.shape[-2]  # (B, n)
         rows = torch.take_along_dim(self.rows, path.flatten(-2).unsqueeze(-1), dim=-2)
-        rows = rows.unflatten(-2, path.shape[-2:])  # (B, n, D)
-        ends = (rows[..., -1] > 0) | (path == self.newest)
-        counts = torch.cat([torch.zeros_like(ends[..., :1]), ends[..., :-1]], -1).cumsum(-1) == 0
-        rewards = (rows[..., -3] * counts * self.gamma**steps).sum(-1) / self.scale
-        num = counts.sum(-1)  # (B,) steps that count
-        last_rows = torch.take_along_dim(rows, num[..., None, None] - 1, -2).squeeze(-2)
+        rows = rows.unflatten(-2, path.shape[-2:])  # (B, n, row)
+        ends = (rows[..., -1] > 0) | (path == self.newest) | (steps == self.n_step - 1)
+        last = ends.int().argmax(-1, keepdim=True)  # (B, 1), the first of them
+        rewards = (rows[..., -3] * self.gamma**steps * (steps <= last)).sum(-1) / self.scale
         obs, _, actions, *_ = rows[..., 0, :].split(self.sizes, -1)
+        last_rows = torch.take_along_dim(rows, last.unsqueeze(-1), dim=-2).squeeze(-2)
         _, next_obs, _, _, terminated, _ = last_rows.split(self.sizes, -1)
-        return obs, next_obs, actions, rewards, self.gamma**num * (1 - terminated.squeeze(-1))
+        discounts = self.gamma ** (last + 1) * (1 - terminated)
+        return obs, next_obs, actions, rewards, discounts.squeeze(-1)
 
     def remember(self, indices, td_errors):
         """Writes the priorities (|TD error| + 1e-6)^alpha of the rows (B,)."""
@@ -383,10 +374,7 @@ def sample_gaussian(mean, std, num_samples):
 
 
 def sample_actions(predicted, num_samples, args):
-    """The search set (Eq. 21): of the predictors' outputs (B, ...) -> (B, N, A).
-
-    In this order: the Gaussian's mean, its samples, uniform and categorical ones.
-    """
+    """The search set (Eq. 21) of mean and std (B, A) and logits (B, A, K): (B, N, A)."""
     mean, std, logits = predicted
     (batch_size, action_size, num_bins), device = logits.shape, logits.device
     ratios = args.gaussian_ratio, args.uniform_ratio, args.categorical_ratio
@@ -396,22 +384,22 @@ def sample_actions(predicted, num_samples, args):
     cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
     u = torch.rand(batch_size, num_categorical, action_size, 1, device=device)
     categorical = bin_value((u >= cdf).sum(-1), num_bins)  # by inverse c.d.f., per dimension
-    mean = mean.unsqueeze(1)[:, :num_gaussian]
+    mean = mean.unsqueeze(1)[:, :num_gaussian]  # comes first
     return torch.cat([mean, gaussian, uniform, categorical], dim=1)
 
 
 def expected_value(logits, args):
     """The mean of each distribution over atoms from -1 to 1: (..., atoms) -> (...)."""
-    if args.num_atoms < 3:
+    if not args.num_atoms:
         return logits.squeeze(-1)
     atoms = torch.linspace(-1, 1, args.num_atoms, device=logits.device)
     return (logits.softmax(-1, dtype=torch.float32) * atoms).sum(-1)
 
 
 def q_values(q_network, obs, actions, args):
-    """Q of N actions per state, in units of scale: obs (B, obs_size), actions (B, N, A) -> (B, N).
+    """Q, in units of scale: obs (B, obs_size), N actions each (B, N, A) -> (B, N).
 
-    Of the heads it is the mean (--pessimism 0) or the smallest (1: Fujimoto et al. 2018).
+    From the heads' mean (--pessimism 0) to their smallest value (1; Fujimoto et al. 2018).
     """
     with torch.autocast(obs.device.type, torch.bfloat16, enabled=args.bfloat16):
         logits = q_network(obs, actions)
@@ -421,7 +409,7 @@ def q_values(q_network, obs, actions, args):
 
 @torch.no_grad()
 def greedy_action(q_network, predictors, args, obs):
-    """The argmax action (A,) of a search set for an observation (obs_size,)."""
+    """The best action (A,) of a search set for an observation (obs_size,)."""
     obs = obs.unsqueeze(0)
     actions = sample_actions(predictors(obs), args.num_greedy_samples, args)
     return actions[0, q_values(q_network, obs, actions, args)[0].argmax()]
@@ -429,35 +417,35 @@ def greedy_action(q_network, predictors, args, obs):
 
 @torch.no_grad()
 def exploring_action(q_network, predictors, args, obs):
-    """The best (A,) of a few samples of the Gaussian, whose spread is the exploration."""
-    mean, std, _ = predictors(obs.unsqueeze(0))
-    actions = sample_gaussian(mean, std, args.num_explore_samples)
-    return actions[0, q_values(q_network, obs.unsqueeze(0), actions, args)[0].argmax()]
+    """The best action of few samples of the Gaussian, whose spread is the exploration."""
+    obs = obs.unsqueeze(0)
+    actions = sample_gaussian(*predictors(obs)[:2], args.num_explore_samples)
+    return actions[0, q_values(q_network, obs, actions, args)[0].argmax()]
 
 
 def hl_gauss(values, args):
-    """Values (B,) as the mass of a Gaussian around each atom (B, atoms) (Imani and White 2018)."""
-    spacing = 2 / (args.num_atoms - 1)
+    """Gaussians around values (B,) as chances of the atoms (B, atoms) (Imani and White 2018)."""
+    spacing = 2 / max(args.num_atoms - 1, 1)
     end = 1 + spacing / 2
     edges = torch.linspace(-end, end, args.num_atoms + 1, device=values.device)
     distances = edges - values.clamp(-1, 1).unsqueeze(-1)
-    mass = torch.special.ndtr(distances / (args.atom_std * spacing)).diff(dim=-1)
-    return mass / mass.sum(-1, keepdim=True)
+    chances = torch.special.ndtr(distances / (args.atom_std * spacing)).diff(dim=-1)
+    return chances / chances.sum(-1, keepdim=True)
 
 
 def q_loss(logits, target, args):
     """Cross-entropy to the target's distribution, or squared error: (..., B, atoms) -> (..., B)."""
-    if args.num_atoms < 3:
+    if not args.num_atoms:
         return (logits.squeeze(-1) - target) ** 2
     return -(hl_gauss(target, args) * logits.log_softmax(-1)).sum(-1)
 
 
-def predictor_loss(predicted, elites):
+def predictor_loss(mean, std, logits, elites):
     """Mean -log likelihoods of elites (B, E, A): Gaussian, categorical of nearest bins (Eq. 11)."""
-    mean, std, logits = (x.unsqueeze(1) for x in predicted)
+    distances = (elites - mean.unsqueeze(1)) / std.unsqueeze(1)
     bins = nearest_bin(elites, logits.shape[-1])  # (B, E, A)
-    log_likelihood = logits.log_softmax(-1).expand(*bins.shape, -1).gather(-1, bins.unsqueeze(-1))
-    return (((elites - mean) / std) ** 2 / 2 + std.log()).mean(), -log_likelihood.mean()
+    categorical = -logits.log_softmax(-1).gather(-1, bins.movedim(1, -1))  # (B, A, E)
+    return (distances**2 / 2).mean() + std.log().mean(), categorical.mean()
 
 
 def training_loss(q_network, target_network, predictors, args, batch, weights):
@@ -466,21 +454,21 @@ def training_loss(q_network, target_network, predictors, args, batch, weights):
     with torch.no_grad():
         samples = sample_actions(predictors(next_obs), args.num_target_samples, args)
         values = q_values(target_network, next_obs, samples, args)
-        elites = torch.take_along_dim(samples, values.topk(args.num_elites)[1].unsqueeze(-1), 1)
+        best = values.topk(args.num_elites)[1].unsqueeze(-1)
+        elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
         # The value of the best of a few, as in acting: that of the best of many is too high.
         few = slice(1, 1 + args.num_value_samples) if args.num_value_samples else slice(None)
         target = rewards + discounts * values[:, few].amax(1)
-    logits = q_network(obs, actions.unsqueeze(1), True).squeeze(2)  # (H, B, atoms)
+    logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()
-    predicted = predictors(next_obs, True)
-    gaussian_loss, categorical_loss = predictor_loss(predicted, elites)
-    q = expected_value(logits.detach(), args)
-    metrics = {"losses/td_loss": td_loss, "losses/gaussian_loss": gaussian_loss}
+    mean, std, bin_logits = predictors(next_obs)
+    gaussian_loss, categorical_loss = predictor_loss(mean, std, bin_logits, elites)
+    q = expected_value(logits.detach(), args)  # (H, B)
+    metrics = {"losses/td_loss": td_loss, "losses/gaussian_loss": gaussian_loss, "argmax/std": std}
     metrics |= {"losses/categorical_loss": categorical_loss, "losses/q_values": q}
-    metrics |= {"argmax/std": predicted[1], "argmax/spread_of_values": values.std(1)}
+    metrics |= {"argmax/spread_of_values": values.std(1)}
     metrics = {name: value.detach().mean() for name, value in metrics.items()}
-    td_errors = (target - q).abs().amax(0)
-    return td_loss + gaussian_loss + categorical_loss, td_errors, metrics
+    return td_loss + gaussian_loss + categorical_loss, (target - q).abs().amax(0), metrics
 
 
 class OneSeed(nn.ModuleList):
@@ -500,15 +488,14 @@ def over_seeds(function, args, *networks):
 
 
 def train_step(training_losses, networks, optimizer, memory, args):
-    """One update of each seed. Metrics (S,) stay on the device, for the host not to wait."""
-    online, target, _ = networks
+    """One update of each seed. Returns metrics (S,) on the device."""
     indices, batch, weights = memory.sample(args.batch_size)
     loss, td_errors, metrics = training_losses(networks, batch, weights)
     optimizer.zero_grad()
     loss.sum().backward()  # to the weights of a seed this is the gradient of its own loss
     optimizer.step()
-    new = [value.detach() for value in online.values()]
-    torch._foreach_lerp_([*target.values()], new, args.target_update_rate)
+    online, target = ([value.detach() for value in own.values()] for own in networks[:2])
+    torch._foreach_lerp_(target, online, args.target_update_rate)
     memory.remember(indices, td_errors)
     return metrics | {"charts/scale": memory.scale.squeeze(-1)}
 
@@ -541,18 +528,17 @@ def check_finite(step, seeds, **values):
 
 def evaluate(policy, envs, args, stop):
     """Returns (S, episodes) of greedy ones, from the same states each time, fewer if stopped."""
-    returns = [[] for _ in range(args.num_seeds)]
+    returns, seed = [[] for _ in range(args.num_seeds)], args.seed + 10**6
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
-        torch.manual_seed(args.seed + 10**6)
-        obs, _ = envs.reset(seed=args.seed + 10**6)
-        with tqdm(desc="evaluation", leave=False) as progress:
-            while not stop and min(map(len, returns)) < args.eval_episodes:
-                obs, rewards, terminated, truncated, infos = envs.step(policy(obs))
-                check_finite(progress.n, range(args.num_seeds), obs=obs, reward=rewards)
-                progress.update()
-                for k in np.flatnonzero(terminated | truncated):
-                    returns[k].append(infos["final_info"]["episode"]["r"][k])
-    return [own[: args.eval_episodes] for own in returns]  # quick seeds have played more
+        torch.manual_seed(seed)
+        obs, _ = envs.reset(seed=seed)
+        for step in tqdm(itertools.count(1), "evaluation", leave=False):
+            obs, rewards, terminated, truncated, infos = envs.step(policy(obs))
+            check_finite(step, range(args.seed, seed), obs=obs, reward=rewards)
+            for k in np.flatnonzero(terminated | truncated):
+                returns[k].append(infos["final_info"]["episode"]["r"][k])
+            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
+                return [own[: args.eval_episodes] for own in returns]
 
 
 def save(state, path):
@@ -578,67 +564,66 @@ if __name__ == "__main__":
             sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # of a flag given twice the last one counts
         args = parse_args(words)
-    if args.evaluate_only:
-        args.num_seeds = 1
     check_args(args)
     seeds = list(range(args.seed, args.seed + args.num_seeds))
     name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dirs = [Path("runs", re.sub("[/:]", "_", name % seed)) for seed in seeds]
     if path:  # the other folders lie beside the first one, which may have been renamed
-        names = saved.get("names", [])
-        run_dirs = [path.parent, *(path.resolve().parents[1] / name for name in names[1:])]
+        folder = path.resolve().parents[1]
+        run_dirs = [path.parent, *(folder / name for name in saved["names"][1:])]
         if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
             sys.exit(f"error: {path} goes on in {missing} too, expected there")
-    envs = make_envs(args)
-    if args.eval_frequency or args.evaluate_only:
+    if args.eval_frequency or args.evaluate_only:  # at first: they may need a renderer
         eval_envs = make_envs(args, run_dirs[0] / "videos" if args.capture_video else None)
+    envs = make_envs(args)
     stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     sizes = envs.single_observation_space.shape[0], int(np.prod(envs.single_action_space.shape))
     sizes = *sizes, args.num_bins, args.width, args.num_heads, args.num_atoms, args.buffer_size
-    if path and saved["sizes"] != sizes or args.resume and saved["seeds"] != seeds:
-        found = saved["sizes"], saved["seeds"]
-        sys.exit(f"error: {path} is for sizes and seeds {found}, expected {sizes, seeds}")
+    if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
+        sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
-    kinds, modules = (QNetworks, QNetworks, ArgmaxPredictors), []
+    modules = []
     for seed in seeds:
         torch.manual_seed(seed)
-        modules.append([kind(args, *sizes[:2]).to(device) for kind in kinds[1:]])
-    # Weights and running statistics (S, ...) by name.
-    online, predictors = (
-        weights | statistics
-        for weights, statistics in map(torch.func.stack_module_state, zip(*modules, strict=True))
-    )
-    target = {name: value.detach().clone() for name, value in online.items()}
-    networks = [online, target, predictors]
-    on_meta = [kind(args, *sizes[:2]).to("meta") for kind in kinds]
-    chosen = {f: over_seeds(f, args, *on_meta[1:]) for f in (greedy_action, exploring_action)}
-    training_losses = over_seeds(training_loss, args, *on_meta)
+        kinds = QNetworks, QNetworks, ArgmaxPredictors
+        modules.append([kind(args, *sizes[:2]).to(device) for kind in kinds])
+    # Weights (S, ...) by name: online, target and predictors.
+    networks = [torch.func.stack_module_state(own)[0] for own in zip(*modules, strict=True)]
+    networks[1] = {name: value.detach().clone() for name, value in networks[0].items()}
+    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+    args.compile = args.compile and not args.evaluate_only
+    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
+    args.bfloat16 = bf16 and args.compile and args.mixed_precision
+    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    options = {"dynamic": False, "options": {"fallback_random": True}, "disable": not args.compile}
+    templates = [module.to("meta") for module in modules[0]]
+    training_losses = torch.compile(over_seeds(training_loss, args, *templates), **options)
+    policies = {}
+    for f in (greedy_action, exploring_action):
+        policies[f] = torch.compile(over_seeds(f, args, *templates[1:]), **options)
     host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes[:2])
 
-    def make_search(function):
-        def search():
-            actions = chosen[function]([online, predictors], host_obs.to(device, non_blocking=True))
-            host_actions.copy_(actions, non_blocking=True)
+    def search(function):
+        obs = host_obs.to(device, non_blocking=True)
+        host_actions.copy_(policies[function](networks[::2], obs), non_blocking=True)
 
-        return search
-
-    searches = {function: make_search(function) for function in chosen}
+    searches = {function: functools.partial(search, function) for function in policies}
 
     def policy(obs, function=greedy_action):
-        """Actions (S, A) for obs (S, obs_size)."""
         host_obs.numpy()[:] = obs
         searches[function]()
         if on_cuda:
             torch.cuda.synchronize()
         return host_actions.numpy().copy()
 
+    if path:
+        for own, values in zip(networks, saved["networks"], strict=True):
+            for name, value in own.items():
+                value.data.copy_(values[name])
     if args.evaluate_only:
-        for own, name in ((online, "online"), (predictors, "predictors")):
-            for key, value in own.items():
-                value.data.copy_(saved[name][key])
         (returns,) = evaluate(policy, eval_envs, args, stop)
         print("returns:", np.round(returns, 1), f"mean: {np.mean(returns or np.nan):.1f}")
         sys.exit(128 + stop[0] if stop else 0)
@@ -646,53 +631,47 @@ if __name__ == "__main__":
     if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 16) // args.num_seeds):
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
     memory = ReplayMemory(args, *sizes[:2], device, seeds=(args.num_seeds,))
-    parameters = [x for own in (online, predictors) for x in own.values() if x.requires_grad]
+    learnt = [value for own in networks for value in own.values() if value.requires_grad]
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
-    optimizer = torch.optim.Adam(parameters, fused=True, **adam)
-    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
-    bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
-    args.bfloat16 = bf16 and args.compile and args.mixed_precision
-    torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    optimizer = torch.optim.Adam(learnt, fused=True, **adam)
+    update = functools.partial(train_step, training_losses, networks, optimizer, memory, args)
     if args.compile:
         print("compiling, for up to two minutes ...", file=sys.stderr)
-        options = {"dynamic": False, "options": {"fallback_random": True}}
-        chosen = {name: torch.compile(f, **options) for name, f in chosen.items()}
-        training_losses = torch.compile(training_losses, **options)
         try:
             for function in searches:
-                policy(0, function)
+                searches[function]()
             _, batch, weights = memory.sample(args.batch_size)
-            training_losses(networks, batch, weights)[0].sum().backward()
+            copies = copy.deepcopy(networks)  # whose running statistics may change
+            training_losses(copies, batch, weights)[0].sum().backward()
+            if on_cuda:
+                torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+                searches = {name: CudaGraph(function) for name, function in searches.items()}
+                update = CudaGraph(update)
         except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
-            args.bfloat16 = args.compile = False
+            args.bfloat16 = False
             torch.set_float32_matmul_precision("highest")
             torch.compiler.set_stance("force_eager")
             cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
             print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
-    update = functools.partial(train_step, training_losses, networks, optimizer, memory, args)
-    if args.compile and on_cuda:
-        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
-        searches = {function: CudaGraph(search) for function, search in searches.items()}
-        update = CudaGraph(update)
-    config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
+    global_step = saved["global_step"]  # environment steps taken, of each seed
+    config = {"command": sys.argv, "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     start, writers, logs = time.time() - saved["wall_time"], [], []
-    global_step = saved["global_step"]  # environment steps taken, of each seed
     for seed, run_dir in zip(seeds, run_dirs, strict=True):
-        run_dir.mkdir(parents=True, exist_ok=path is not None)
-        text = json.dumps(config | {"args": vars(args) | {"seed": seed}}, indent=2, default=str)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        config["args"] = vars(args) | {"seed": seed}
+        text = json.dumps(config, indent=2, default=str)
         (run_dir / f"config{global_step or ''}.json").write_text(text)
         writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
         atexit.register(writers[-1].close)  # on an error too: what was logged stays
-        logs += [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
-        if not path:
-            logs[-2].write("global_step,episodic_return,episodic_length,wall_time\n")
-            logs[-1].write("global_step,episode,episodic_return,wall_time\n")
+        columns = {"episodes": "episodic_return,episodic_length", "eval": "episode,episodic_return"}
+        for name, own in columns.items():
+            logs.append(open(run_dir / f"{name}.csv", "a", buffering=1))
+            logs[-1].write("" if path else f"global_step,{own},wall_time\n")
 
-    def log(name, values):
-        for writer, value in zip(writers, values, strict=True):
-            writer.add_scalar(name, value, global_step)
+    def log(k, name, value):
+        writers[k].add_scalar(name, value, global_step)
 
     def is_due(frequency):
         return frequency and global_step and global_step % frequency == 0
@@ -700,30 +679,27 @@ if __name__ == "__main__":
     if path:  # the run goes on where its checkpoint was written, with new episodes
         for file, size in zip(logs, saved["log_sizes"], strict=True):
             file.truncate(size)  # what came later comes again
-        for own, values in zip(networks, saved["networks"], strict=True):
-            for name, value in own.items():
-                value.data.copy_(values[name])
         optimizer.load_state_dict(saved["optimizer"])
         optimizer.param_groups[0] |= adam  # the flag and the device may be others now
         memory.load_state_dict(saved["memory"])
-        memory.discounted_return.zero_()
+        memory.rows[:, memory.newest, -1] = 1  # has ended: what is added next does not follow
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
-    obs, _ = envs.reset(seed=[seed + 10**4 * global_step for seed in seeds])
-    latest = np.full(args.num_seeds, np.nan)
+    obs, _ = envs.reset(seed=[(seed + 10**4 * global_step) % 2**31 for seed in seeds])
+    latest = np.full(len(seeds), np.nan)
     print(f"training on {config['device']} from step {global_step}; runs: {run_dirs[0]} ...")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
         last = global_step == args.total_timesteps
-        due = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
-        if stop or due or last and (run_dirs[0] / "checkpoint.pt").exists():
+        model = {"script": SCRIPT, "sizes": sizes, "global_step": global_step}
+        due = is_due(args.checkpoint_frequency) or last and (run_dirs[0] / "checkpoint.pt").exists()
+        if stop or due:
             memory.store()
-            state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
-            state |= {"names": [run_dir.name for run_dir in run_dirs], "networks": networks}
+            state = model | {"words": words, "seeds": seeds, "networks": networks}
             state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
-            state |= {"global_step": global_step, "wall_time": time.time() - start}
-            state |= {"log_sizes": [os.path.getsize(file.name) for file in logs]}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
+            state["log_sizes"] = [os.path.getsize(file.name) for file in logs]
+            state |= {"names": [own.name for own in run_dirs], "wall_time": time.time() - start}
             save(state, run_dirs[0] / "checkpoint.pt")
             if stop:
                 command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
@@ -733,52 +709,48 @@ if __name__ == "__main__":
             returns = evaluate(policy, eval_envs, args, stop)
             if stop:
                 continue  # it comes again when the run goes on
-            for file, own in zip(logs[1::2], returns, strict=True):
+            for k, own in enumerate(returns):
                 for row in enumerate(own):
-                    print(global_step, *row, time.time() - start, sep=",", file=file)
-            log("eval/episodic_return", map(np.mean, returns))
+                    print(global_step, *row, time.time() - start, sep=",", file=logs[2 * k + 1])
+                log(k, "eval/episodic_return", np.mean(own))
         if last:
             break
-        actions = (torch.rand(args.num_seeds, sizes[1]) * 2 - 1).numpy()
-        explores = torch.rand(args.num_seeds, 1).numpy() < args.exploration_epsilon
-        if global_step >= args.learning_starts:
+        learns = global_step >= args.learning_starts
+        actions = (torch.rand(host_actions.shape) * 2 - 1).numpy()
+        explores = torch.rand(len(seeds), 1).numpy() < args.exploration_epsilon
+        if learns:
             actions = np.where(explores, actions, policy(obs, exploring_action))
         envs.step_async(actions)
         # Learn from the steps so far, while the environments take the next one.
-        learns = global_step >= args.learning_starts
         if learns and is_due(args.train_frequency):
             memory.store()
             metrics = update()
         if learns and is_due(100 * args.train_frequency):  # reading waits for a GPU
-            for name, values in metrics.items():
-                check_finite(global_step, seeds, **{name: values.cpu().numpy()})
-                log(name, values.tolist())
-            log("charts/SPS", [global_step / (time.time() - start)] * args.num_seeds)
+            metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
+            for name, value in metrics.items():
+                check_finite(global_step, seeds, **{name: value.cpu().numpy()})
+                for k, own in enumerate(value.tolist()):
+                    log(k, name, own)
         next_obs, rewards, terminated, truncated, infos = envs.step_wait()
         global_step += 1
         progress.update()
-        ended, new_obs = terminated | truncated, next_obs.copy()
-        failed = infos.get("final_info", {}).get("physics_error", np.full(len(seeds), None))
+        ended, reached = terminated | truncated, next_obs.copy()
         for k in np.flatnonzero(ended):  # next_obs is of a new episode there
-            new_obs[k] = infos["final_obs"][k]
-            latest[k], length = (infos["final_info"]["episode"][name][k] for name in "rl")
+            reached[k], info = infos["final_obs"][k], infos["final_info"]
+            latest[k], length = info["episode"]["r"][k], info["episode"]["l"][k]
             print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
-            writers[k].add_scalar("charts/episodic_return", latest[k], global_step)
-            writers[k].add_scalar("charts/episodic_length", length, global_step)
+            log(k, "charts/episodic_return", latest[k])
+            log(k, "charts/episodic_length", length)
             progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
-            if failed[k]:  # a step that leads nowhere takes the place of one that diverged
-                new_obs[k] = obs[k]
-                tqdm.write(
-                    f"step {global_step}, seed {seeds[k]}: {failed[k]}; a new episode starts"
-                )
-                writers[k].add_scalar("charts/physics_error", 1, global_step)
-        check_finite(global_step, seeds, action=actions, obs=obs, next_obs=new_obs, reward=rewards)
-        memory.add(obs, actions, rewards, new_obs, terminated, ended)
+            if "physics_error" in info and info["physics_error"][k]:
+                reached[k] = obs[k]  # it leads nowhere, without reward
+                tqdm.write(f"step {global_step}: PhysicsError of seed {seeds[k]}")
+                log(k, "charts/physics_error", 1)
+        check_finite(global_step, seeds, action=actions, obs=obs, next_obs=reached, reward=rewards)
+        memory.add(obs, actions, rewards, reached, terminated, ended)
         obs = next_obs
-    for k, run_dir in enumerate(run_dirs if args.save_model else ()):
-        model = {"script": SCRIPT, "words": [*words, "--seed", str(seeds[k])], "sizes": sizes}
-        model |= {"global_step": global_step, "seeds": seeds[k : k + 1]}
-        for name, own in (("online", online), ("predictors", predictors)):
-            model[name] = {key: value[k : k + 1].detach().clone() for key, value in own.items()}
-        save(model, run_dir / "model.pt")
+    for k, seed in enumerate(seeds if args.save_model else ()):
+        model |= {"words": [*words, "--seed", str(seed), "--num-seeds", "1"], "seeds": [seed]}
+        own = [{name: value[[k]].detach() for name, value in own.items()} for own in networks]
+        save(model | {"networks": own, "names": []}, run_dirs[k] / "model.pt")
     tqdm.write(f"last returns: {np.round(latest, 1)}; runs: {run_dirs[0]} ...")

@@ -27,6 +27,10 @@ ALLOWED = {
     # flags of seeds and workers; stacked parameters; inputs in pinned memory; no video
     "qmle_continuous_multiseed": "Algorithm Evaluation Run Machine make_env train_step evaluate "
     "check_finite",
+    # other ingredients, so other flags, networks, search, targets; stacked parameters; workers
+    # are filmed where they play
+    "qmle_plus": "Algorithm Evaluation Run Machine Args check_args make_env QNetwork ReplayMemory "
+    "sample_actions greedy_action training_loss train_step evaluate check_finite",
 }
 
 
