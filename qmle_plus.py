@@ -196,9 +196,9 @@ def make_envs(args, video_dir=None):
 
 
 class Norm(nn.Module):
-    """Batch or layer normalization of (..., size); without affine, for observations, of the batch.
+    """Batch or layer normalization of (..., size); observations: by running averages alone.
 
-    The statistics are the batch's where gradients are taken, running averages elsewhere.
+    Where gradients are taken the statistics are the batch's, whose noise observations do not bear.
     """
 
     def __init__(self, args, size, affine=True):
@@ -214,9 +214,11 @@ class Norm(nn.Module):
         if not self.over_batch:
             var, mean = torch.var_mean(x, -1, correction=0, keepdim=True)
         elif torch.is_grad_enabled():
-            var, mean = torch.var_mean(x.flatten(0, -2), 0, correction=0)
-            self.mean.mul_(0.99).add_(0.01 * mean.detach())
-            self.var.mul_(0.99).add_(0.01 * var.detach())
+            new_var, new_mean = torch.var_mean(x.flatten(0, -2), 0, correction=0)
+            self.mean.mul_(0.99).add_(0.01 * new_mean.detach())
+            self.var.mul_(0.99).add_(0.01 * new_var.detach())
+            if self.scale.requires_grad:
+                mean, var = new_mean, new_var
         return (x - mean) * (var + 1e-5).rsqrt() * self.scale + self.shift
 
 

@@ -1,5 +1,6 @@
 """qmle_plus.py: its equations by hand or brute force, its search, and whole runs of two seeds."""
 
+import copy
 import math
 import signal
 
@@ -57,6 +58,8 @@ def test_hl_gauss_and_norms():
         assert own.mean.allclose(batch.running_mean) and own.var.allclose(batch.running_var)
     args.batch_norm = False
     assert script.Norm(args, 4)(x).allclose(torch.nn.LayerNorm(4)(x), atol=1e-5)
+    own = script.Norm(args, 4, affine=False)  # of observations: running averages, in training too
+    assert own(x).allclose((x - own.mean) / (own.var + 1e-5).sqrt(), atol=1e-6) and own.mean.any()
 
 
 def test_predictor_loss_by_hand():
@@ -77,7 +80,8 @@ def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
     monkeypatch.setattr(script, "sample_actions", lambda *_: samples)
     batch = *torch.randn(2, 5, 3), torch.rand(5, 2), *torch.rand(2, 5)
     obs, next_obs, actions, rewards, discounts = batch
-    q = q_network(obs, actions.unsqueeze(1))[:, :, 0, 0].detach()  # (H, B), batch statistics
+    twins = copy.deepcopy((q_network, predictors))  # a loss moves the running statistics
+    q = twins[0](obs, actions.unsqueeze(1))[:, :, 0, 0].detach()  # (H, B), batch statistics
     td_errors, best = torch.zeros(2, 5), []
     for b in range(5):
         with torch.no_grad():  # running statistics
@@ -91,10 +95,10 @@ def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
     )
     assert errors.allclose(td_errors.abs().amax(0), rtol=1e-4)
     assert metrics["losses/td_loss"].allclose((weights * td_errors**2).mean(), rtol=1e-4)
-    learnt = [p for p in predictors.parameters() if p.requires_grad]
+    learnt, given = ([p for p in x.parameters() if p.requires_grad] for x in (predictors, twins[1]))
     elites = samples.detach()[torch.arange(5)[:, None], torch.tensor(best)]
-    likelihood = sum(script.predictor_loss(*predictors(next_obs), elites))
-    expected = torch.autograd.grad(likelihood, learnt)
+    likelihood = sum(script.predictor_loss(*twins[1](next_obs), elites))
+    expected = torch.autograd.grad(likelihood, given)
     loss.backward()  # reaches no action: the predictors learn the likelihood of elites alone
     assert all(p.grad.allclose(g, atol=1e-6) for p, g in zip(learnt, expected, strict=True))
     assert samples.grad is None and all(p.grad is None for p in target_network.parameters())

@@ -20,7 +20,7 @@ LINES |= {
 # Of the learning scripts what they have today, 7% more on average than they are meant to.
 BYTES = {"qmle_continuous.py": 32_900, "qmle_discrete.py": 34_100, "dqn_discretized.py": 28_300}
 BYTES |= {"ddpg_continuous.py": 28_000, "qtopt_continuous.py": 29_000, "aql_continuous.py": 31_900}
-BYTES |= {"qmle_continuous_multiseed.py": 39_600, "qmle_plus.py": 40_200}
+BYTES |= {"qmle_continuous_multiseed.py": 39_600, "qmle_plus.py": 40_300}
 BYTES |= {"qmle_climbing.py": 15_000, "vdn_climbing.py": 15_000}
 
 
