@@ -17,7 +17,7 @@ It adds to qmle_continuous.py (sources and measured effects: docs/qmle_plus.md; 
 - the smaller one of two Q networks                                   --num-heads 1
 - Q as a distribution over atoms, by cross-entropy (HL-Gauss)         --num-atoms 0
 - rewards over the largest discounted return so far                   --max-value 100
-- n-step returns and batch normalization                              --n-step 1 --no-batch-norm
+- n-step returns                                                      --n-step 1
 - normalized observations, predictors with layers of their own, an averaged target network
 Shapes: S seeds, B batch of states, N action samples per state, E elites, A action dimensions,
 K bins each, H heads, n steps.
@@ -62,7 +62,7 @@ class Algorithm:
     seed: Annotated[int, (0, 2**31)] = 1  # the first one: of its networks and environment
     num_seeds: Annotated[int, (1, 10**4)] = 1  # S: agents, of seed, seed + 1, ...
     total_timesteps: Count = 1_000_000  # environment steps of each seed
-    learning_rate: Annotated[float, (1e-12, 1)] = 3e-4  # Adam step size
+    learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
     buffer_size: Count = 1_000_000  # transitions in the replay memory
     gamma: Share = 0.99  # discount factor
     n_step: Annotated[int, (1, 100)] = 3  # rewards in a TD target
@@ -85,7 +85,7 @@ class Algorithm:
     num_heads: Annotated[int, (1, 100)] = 2  # H: Q networks
     pessimism: Share = 1.0  # 0: the heads' mean, 1: the smallest
     width: Annotated[int, (1, 10**5)] = 256  # of hidden layers
-    batch_norm: bool = True  # or layer normalization
+    batch_norm: bool = False  # in place of layer normalization
     num_atoms: Annotated[int, (0, 10**4)] = 101  # of Q's distribution; 0: squared error
     atom_std: Annotated[float, (0.01, 100)] = 0.75  # of HL-Gauss, in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q; 0: the largest return so far

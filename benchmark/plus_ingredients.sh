@@ -5,7 +5,7 @@
 #   tasks      cheetah-run, fish-swim, hopper-hop, humanoid-stand, dog-walk
 #   runs       3 seeds (1 to 3) of each task and variant, 300,000 steps each
 #   variants   base            the defaults
-#              layer-norm      --no-batch-norm --learning-rate 5e-4: layer normalization
+#              batch-norm      --batch-norm --learning-rate 3e-4: in place of layer normalization
 #              one-step        --n-step 1: no n-step returns
 #              squared         --num-atoms 0: squared error in place of atoms and cross-entropy
 #              one-head        --num-heads 1: no second Q network
@@ -33,11 +33,11 @@ fish-swim       base            python qmle_plus.py --env-id dm_control/fish-swi
 hopper-hop      base            python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000
 humanoid-stand  base            python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000
 dog-walk        base            python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000
-cheetah-run     layer-norm      python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --no-batch-norm --learning-rate 5e-4
-fish-swim       layer-norm      python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --no-batch-norm --learning-rate 5e-4
-hopper-hop      layer-norm      python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --no-batch-norm --learning-rate 5e-4
-humanoid-stand  layer-norm      python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --no-batch-norm --learning-rate 5e-4
-dog-walk        layer-norm      python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --no-batch-norm --learning-rate 5e-4
+cheetah-run     batch-norm      python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --batch-norm --learning-rate 3e-4
+fish-swim       batch-norm      python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --batch-norm --learning-rate 3e-4
+hopper-hop      batch-norm      python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --batch-norm --learning-rate 3e-4
+humanoid-stand  batch-norm      python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --batch-norm --learning-rate 3e-4
+dog-walk        batch-norm      python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --batch-norm --learning-rate 3e-4
 cheetah-run     one-step        python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --n-step 1
 fish-swim       one-step        python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --n-step 1
 hopper-hop      one-step        python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --n-step 1

@@ -49,6 +49,7 @@ def test_hl_gauss_and_norms():
     assert script.expected_value(chances.log(), args)[2:5].allclose(values[2:5], atol=1e-3)
     # the atom at the value: half a distance is two thirds of a standard deviation
     assert chances[3, 10].item() == pytest.approx(math.erf(2 / 3 / math.sqrt(2)), abs=1e-6)
+    args.batch_norm = True
     own, batch, x = script.Norm(args, 4), torch.nn.BatchNorm1d(4, momentum=0.01), torch.randn(18, 4)
     for _ in range(3):
         assert own(x.view(3, 6, 4)).flatten(0, 1).allclose(batch(x), atol=1e-5)
@@ -73,7 +74,7 @@ def test_predictor_loss_by_hand():
 @pytest.mark.parametrize("pessimism, num_few", [(0.0, 3), (1.0, 3), (1.0, 0)])
 def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
     flags = {"num_value_samples": num_few, "num_elites": 2, "num_atoms": 0, "width": 8}
-    args = script.Args(pessimism=pessimism, **flags)
+    args = script.Args(pessimism=pessimism, batch_norm=True, **flags)
     q_network, target_network = (script.QNetworks(args, 3, 2) for _ in range(2))
     predictors = script.ArgmaxPredictors(args, 3, 2)
     samples, weights = (torch.rand(5, 9, 2) * 2 - 1).requires_grad_(), torch.rand(5)
