@@ -694,8 +694,8 @@ if __name__ == "__main__":
     while True:
         last = global_step == args.total_timesteps
         model = {"script": SCRIPT, "sizes": sizes, "global_step": global_step}
-        due = is_due(args.checkpoint_frequency) or last and (run_dirs[0] / "checkpoint.pt").exists()
-        if stop or due:
+        due = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
+        if stop or due or last and (run_dirs[0] / "checkpoint.pt").exists():
             memory.store()
             state = model | {"words": words, "seeds": seeds, "networks": networks}
             state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}

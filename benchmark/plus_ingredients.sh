@@ -13,7 +13,7 @@
 #              best-of-all     --num-value-samples 0: TD targets from the best of all samples
 #              one-elite       --num-elites 1: predictors learn the best sample alone
 #              few             --num-target-samples 16 --num-elites 4: a quarter of the samples
-#              epsilon         --num-explore-samples 64 --exploration-epsilon 0.1: explores as qmle_continuous.py does
+#              epsilon         --num-explore-samples 64 --exploration-epsilon 0.1: acts on the best of 64 samples, a tenth of the actions random
 #              uniform-replay  --priority-exponent 0: no priorities
 #              every-step      --train-frequency 1: twice the updates
 #              wide            --width 512: twice the width
