@@ -20,18 +20,14 @@ actions. Actions are whole numbers from 0 outside PlainEnv.
 """
 
 import atexit
-import contextlib
-import functools
 import json
 import os
 import re
-import shlex
 import signal
 import sys
 import time
 import warnings
-from collections import ChainMap
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -46,83 +42,57 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 SCRIPT = Path(__file__).stem
-Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
+Share = Annotated[float, (0, 1)]  # with its range
 Count = Annotated[int, (1, 10**12)]
-Steps = Annotated[int, (0, 10**12)]
+Number = Annotated[int, (0, 10**12)]
 
 
 @dataclass
-class Algorithm:
+class Args:
     env_id: str = "CartPole-v1"  # with a Discrete, MultiDiscrete or Box action space [ours]
-    seed: Annotated[int, (0, 2**31)] = 1  # of networks, sampling and environment [ours]
+    seed: Number = 1  # of networks, sampling and environment [ours]
     total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
-    learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
-    buffer_size: Count = 1_000_000  # transitions in the replay memory
+    learning_rate: Share = 5e-4  # step size of Adam
+    buffer_size: Count = 1_000_000  # transitions in the memory
     gamma: Share = 0.99  # discount factor
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 1000  # steps before the first update
     train_frequency: Count = 10  # steps per update
     target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
     exploration_epsilon: Share = 0.1  # probability of a random action
-    num_bins: Annotated[int, (2, 10**4)] = 3  # K of a Box: points per dimension, bounds included
+    num_bins: Annotated[int, (2, 10**4)] = 3  # K of a Box: grid points per dimension
     priority_exponent: Share = 0.6  # alpha of prioritized replay
     importance_exponent: Share = 0.2  # beta, constant [code]
-
-
-@dataclass
-class Evaluation:
-    eval_frequency: Steps = 0  # steps between evaluations; 0 is never
+    # evaluation
+    eval_frequency: Number = 0  # steps between evaluations; 0: none
     eval_episodes: Count = 10  # greedy episodes per evaluation
-    eval_max_steps: Count = 1000  # of an episode without a time limit
-    capture_video: bool = False  # record these episodes as mp4
-    evaluate_only: Path | None = None  # a run directory or its model.pt to play, not to train
-
-
-@dataclass
-class Run:
+    capture_video: bool = False  # as mp4
+    evaluate_only: Path | None = None  # a run directory, to play its model.pt
+    # run
     save_model: bool = False  # write model.pt at the end
-    checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
+    checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory or its checkpoint.pt to go on from
-    track: bool = False  # log to Weights & Biases too
-
-
-@dataclass
-class Machine:
-    cuda: bool = True  # use a CUDA device if there is one
+    track: bool = False  # log to W&B too
+    # machine
+    cuda: bool = True  # if there is a CUDA device
     compile: bool = True  # on CUDA, with CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile on CUDA: TF32
 
 
-@dataclass
-class Args(Algorithm, Evaluation, Run, Machine):
-    pass
-
-
-def parse_args(words):
-    args = {group.__name__.lower(): group() for group in Args.__bases__}
-    args = tyro.cli(tyro.conf.OmitArgPrefixes[dict], args=words, default=args, description=__doc__)
-    return Args(**ChainMap(*map(vars, args.values())))
-
-
 def check_args(args):
-    """Exits with one line where a number is out of its range."""
-    for flag in fields(Args):
-        for low, high in getattr(flag.type, "__metadata__", ()):
-            if not low <= (value := getattr(args, flag.name)) <= high:  # or NaN
-                name = flag.name.replace("_", "-")
+    for name, kind in Args.__annotations__.items():
+        for low, high in getattr(kind, "__metadata__", ()):
+            if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
-    if args.learning_starts >= args.total_timesteps:
-        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
 
 
 def choices_per_dimension(space, num_bins):
-    """The number of choices in each of the A dimensions of an action."""
     counts = getattr(space, "nvec", getattr(space, "n", np.full(space.shape, num_bins)))
     return tuple(np.ravel(counts).tolist())
 
 
 def to_env_action(action, space, num_bins):
-    """Turns choices (A,) into an action of the space; those of a Box are points of its grid."""
+    """Turns choices (A,) into an action of the space; a Box's are points of its grid."""
     action = action.astype(np.int64).reshape(space.shape)  # the memory holds floats
     if isinstance(space, gym.spaces.Box):
         action = action / (num_bins - 1) * (space.high - space.low)
@@ -132,12 +102,12 @@ def to_env_action(action, space, num_bins):
 
 class PlainEnv(gym.Wrapper):
     def step(self, action):
-        """Takes choices (A,); gives plain numbers, and a PhysicsError as an ending."""
+        """Takes choices (A,); gives plain numbers. A PhysicsError truncates."""
         try:
             obs, *numbers, info = self.env.step(action)
-        except PhysicsError as error:  # the simulation has diverged
-            obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
-            numbers = 0, False, True  # truncated
+        except PhysicsError as error:
+            tqdm.write(f"{error}: a new episode", file=sys.stderr)
+            return 0 * self.observation_space.sample(), 0.0, False, True, {"diverged": True}
         return obs, *(np.asarray(number).item() for number in numbers), info
 
 
@@ -149,15 +119,15 @@ def make_env(env_id, num_bins, render=False):
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
     try:
         env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
-    except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
+    except (gym.error.Error, ImportError) as error:
         sys.exit(f"error: --env-id {env_id} is not known: {error}")
     space = env.action_space
     box = getattr(space.dtype, "kind", "") == "f" and np.abs([space.low, space.high]).max() < 1e6
     if not box and not hasattr(space, "start"):
         sys.exit(f"error: {env_id} has actions {space}, expected (Multi)Discrete or a Box < 1e6")
-    if render:  # better now than at the first evaluation
+    if render:  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
         env.reset()
-        env.render()  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
+        env.render()
     env = gym.wrappers.TransformAction(env, lambda a: to_env_action(a, space, num_bins), None)
     env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
     return gym.wrappers.RecordEpisodeStatistics(PlainEnv(env))
@@ -176,7 +146,7 @@ class QNetwork(nn.Module):
 
     def __init__(self, obs_size, num_choices):
         super().__init__()
-        self.register_buffer("num_choices", torch.tensor(num_choices))  # (A,)
+        self.num_choices = nn.Buffer(torch.tensor(num_choices))  # (A,)
         self.obs_stream = nn.Sequential(
             nn.Linear(obs_size, 128), ResidualBlock(128), nn.LayerNorm(128), nn.ELU()
         )
@@ -197,15 +167,15 @@ class ReplayMemory(nn.Module):
         # A transition is a row, to store or draw it in one copy; its fields are views.
         self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
-        self.register_buffer("rows", rows)
         self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
-        self.register_buffer("priorities", torch.zeros(rows.shape[:-1], device=device))
-        self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
-        self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
+        self.rows = nn.Buffer(rows)
+        self.priorities = nn.Buffer(torch.zeros(rows.shape[:-1], device=device))
+        self.max_priority = nn.Buffer(torch.ones(*seeds, 1, device=device))
+        self.num_stored = nn.Buffer(torch.zeros((), dtype=torch.int64))
         self.new_rows = []  # on the host, until store
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Takes a transition, whose a_max is the action at first."""
+        """Takes a transition; a_max is the action at first."""
         row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
@@ -317,15 +287,15 @@ class CudaGraph:
 
 
 def episode_seed(seed, episode):
-    """Each episode has a seed below 2**31, with which --resume can play it again."""
+    """The seed of an episode, with which --resume plays it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
 def check_finite(step, **values):
-    """Exits with one line where a value is not finite as float32; the logs stay."""
+    """Exits where a value is not finite as float32."""
     for name, value in values.items():
         if not np.abs(value).max() < 3e38:  # or NaN
-            sys.exit(f"error: {name} is not finite at step {step}: {value}; the logs stay")
+            sys.exit(f"error: {name} is not finite at step {step}: {value}")
 
 
 def evaluate(policy, args, stop, video_dir):
@@ -333,24 +303,21 @@ def evaluate(policy, args, stop, video_dir):
     env = make_env(args.env_id, args.num_bins, args.capture_video)
     seed, returns = args.seed + 10**6, []
     if args.capture_video:  # Shimmy's own frame rate is wrong
-        fps = round(1 / env.unwrapped.dt) if hasattr(env.unwrapped, "dt") else None
+        fps = round(1 / getattr(env.unwrapped, "dt", 1 / 30))
         env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
         torch.manual_seed(seed)
         for episode in tqdm(range(args.eval_episodes), "evaluation", leave=False):
             obs, _ = env.reset(seed=episode_seed(seed, episode))
-            for step in range(env.spec.max_episode_steps or args.eval_max_steps):
+            for step in range(env.spec.max_episode_steps or 1000):
                 obs, reward, terminated, truncated, _ = env.step(policy(obs))
                 check_finite(step, obs=obs, reward=reward)
-                if stop:
-                    return returns
-                if terminated or truncated:
+                if stop or terminated or truncated:
                     break
-            else:
-                tqdm.write(f"an evaluation is cut off after {step + 1} steps", file=sys.stderr)
+            if stop:
+                break
             returns.append(env.get_wrapper_attr("episode_returns"))
-    with contextlib.suppress(Exception):
-        env.close()
+    env.close()
     return returns
 
 
@@ -364,27 +331,25 @@ def save(state, path):
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    args = parse_args(words)
-    saved = {"global_step": 0, "wall_time": 0.0, "num_episodes": 0, "log_sizes": (0, 0)}
-    if path := args.evaluate_only or args.resume:
-        name = "model.pt" if args.evaluate_only else "checkpoint.pt"
-        path = path / name if path.is_dir() else path
+    args = tyro.cli(Args, args=words, description=__doc__)
+    saved = {"global_step": 0, "wall_time": 0.0}
+    if run_dir := args.evaluate_only or args.resume:
+        path = run_dir / ("model.pt" if args.evaluate_only else "checkpoint.pt")
         try:  # executes no code from the file
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
-            assert args.evaluate_only or "memory" in saved, "it is a model.pt"
-        except Exception as error:  # no such file, a cut one, one of something else
-            sys.exit(f"error: {path} is not a {name} of {SCRIPT}.py: {error!r}")
-        words = saved["words"] + words  # of a flag given twice the last one counts
-        args = parse_args(words)
+            assert saved["script"] == SCRIPT
+        except Exception as error:  # missing, cut, another's
+            sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
+        words = saved["words"] + words  # the last one of a flag counts
+        args = tyro.cli(Args, args=words)
     check_args(args)
     env = make_env(args.env_id, args.num_bins, args.capture_video)
     atexit.register(env.close)  # after the results
     num_choices = choices_per_dimension(env.action_space, args.num_bins)
     sizes = env.observation_space.shape[0], len(num_choices), num_choices, args.buffer_size
-    if path and saved["sizes"] != sizes:
+    if run_dir and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
-    stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
+    stop = []  # obeyed at the end of a step; a second signal ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     on_cuda = args.cuda and torch.cuda.is_available()
@@ -401,72 +366,67 @@ if __name__ == "__main__":
     torch.manual_seed(args.seed)
     q_network, target_network = (QNetwork(sizes[0], num_choices).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
-    global_step = saved["global_step"]  # environment steps taken
-    host_obs, host_action = (torch.zeros(n, pin_memory=on_cuda) for n in sizes[:2])
+    global_step = saved["global_step"]
+    device_obs = torch.zeros(sizes[0], device=device)
 
     def search():
-        action = greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
-        host_action.copy_(action.float(), non_blocking=True)
+        return greedy_action(q_network, args, device_obs)
 
     def policy(obs):
-        host_obs.numpy()[:] = obs
-        search()
-        if on_cuda:
-            torch.cuda.synchronize()
-        return host_action.numpy().copy()
+        device_obs.copy_(torch.from_numpy(obs))
+        return search().cpu().numpy()
 
     if args.evaluate_only:
         q_network.load_state_dict(saved["q_network"])
-        returns = evaluate(policy, args, stop, path.parent / "videos")
-        print("returns:", np.round(returns, 1), f"mean: {np.mean(returns or np.nan):.1f}")
-        sys.exit(128 + stop[0] if stop else 0)
+        returns = evaluate(policy, args, stop, run_dir / "videos")
+        print("returns:", returns, "mean:", np.mean(returns))
+        sys.exit()
     if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12)):
-        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} rows")
+        sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits}")
     memory = ReplayMemory(args, *sizes[:2], device)
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
     optimizer = torch.optim.Adam(q_network.parameters(), fused=True, **adam)
-    update = functools.partial(train_step, q_network, target_network, optimizer, memory, args)
+
+    def update():
+        return train_step(q_network, target_network, optimizer, memory, args)
+
     # What makes it fast: compiled functions, TF32, CUDA graphs. On a CPU they do not pay.
     compiled = args.compile and on_cuda
     torch.set_float32_matmul_precision("high" if compiled and args.mixed_precision else "highest")
     if compiled:
-        print("compiling, for up to two minutes ...", file=sys.stderr)
+        print("compiling (two minutes)", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
         greedy_action = torch.compile(greedy_action, **options)
-        training_loss = torch.compile(training_loss, **options)  # in train_step too
+        training_loss = torch.compile(training_loss, **options)
         try:
             search()
             _, batch, weights = memory.sample(args.batch_size)
             training_loss(q_network, target_network, args, batch, weights)[0].backward()
             torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
             search, update = CudaGraph(search), CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
-            torch.set_float32_matmul_precision("highest")
+        except Exception as error:  # no compiler, a full disk, a broken cache, ...
             torch.compiler.set_stance("force_eager")
-            cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
-            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
+            print(f"not compiled: {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    run_dir = path.parent if path else Path("runs", re.sub("[/:]", "_", name))
-    run_dir.mkdir(parents=True, exist_ok=path is not None)
+    run_dir = run_dir or Path("runs", re.sub("[/:]", "_", name))
+    run_dir.mkdir(parents=True, exist_ok=True)
     config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     text = json.dumps(config, indent=2, default=str)
     (run_dir / f"config{global_step or ''}.json").write_text(text)
-    run_id = saved.get("run_id", run_dir.name)  # a run that has been moved stays the same one
     if args.track:
         import wandb
 
-        names = {"id": run_id, "name": run_id, "dir": run_dir.resolve().parents[1]}
-        wandb.init(**names, resume="allow", config=config, sync_tensorboard=True)
+        run = {"id": run_dir.name, "name": run_dir.name, "resume": "allow"}
+        wandb.init(**run, config=config, sync_tensorboard=True)
     writer = SummaryWriter(run_dir, purge_step=global_step + 1)
     atexit.register(writer.close)  # on an error too: what was logged stays
     start = time.time() - saved["wall_time"]
-    logs = [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
-    for file, size in zip(logs, saved["log_sizes"], strict=True):
-        file.truncate(size)  # what came later comes again
+    logs = [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
 
     def log(name, value):
+        check_finite(global_step, **{name: value})
         writer.add_scalar(name, value, global_step)
 
     def is_due(frequency):
@@ -474,41 +434,43 @@ if __name__ == "__main__":
 
     modules = {"q_network": q_network, "target_network": target_network}
     modules |= {"optimizer": optimizer, "memory": memory}
-    num_episodes = saved["num_episodes"]
-    obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
-    if path:  # the run goes on where its checkpoint was written
+    ended = not args.resume
+    if args.resume:
+        for file, size in zip(logs, saved["logs"], strict=True):
+            file.truncate(size)  # what came later comes again
         for name, module in modules.items():
             module.load_state_dict(saved[name])
-        optimizer.param_groups[0] |= adam  # the flag and the device may be others now
+        optimizer.param_groups[0] |= adam  # these may be others now
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
-        for i in range(saved["episode_length"], 0, -1):  # its actions lead to where it was
-            action = memory.actions[(memory.num_stored - i) % args.buffer_size]
-            obs, *_ = env.step(action.cpu().numpy())
-        if not np.array_equal(obs, saved["obs"].numpy()):
-            print("the episode is not played the same again or not in memory: a new one starts")
-            num_episodes += 1
-            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+        env.episode_count, length = saved["episode"]
+        obs, _ = env.reset(seed=episode_seed(args.seed, env.episode_count))
+        for i in range(length, 0, -1):  # its actions lead to where it was
+            row = (memory.num_stored - i) % args.buffer_size
+            obs, *_ = env.step(memory.actions[row].cpu().numpy())
+            ended = not np.array_equal(obs, memory.next_obs[row].cpu())
+        if ended:  # or longer than the memory
+            print("the episode cannot go on: a new one starts")
+            env.episode_count += 1
     else:
         logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
         logs[1].write("global_step,episode,episodic_return,wall_time\n")
-    print(f"training on {config['device']} from step {global_step}; run: {run_dir}")
+    print(f"run: {run_dir}, from step {global_step} on {device}")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
+        if ended:
+            obs, _ = env.reset(seed=episode_seed(args.seed, env.episode_count))
         model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
-        due = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
         last = global_step == args.total_timesteps
-        if stop or due or last and (run_dir / "checkpoint.pt").exists():
+        if stop or last and args.resume or is_due(args.checkpoint_frequency):
             memory.store()
             state = model | {name: module.state_dict() for name, module in modules.items()}
-            state |= {"num_episodes": num_episodes, "episode_length": env.episode_lengths}
-            state |= {"log_sizes": [os.path.getsize(file.name) for file in logs], "run_id": run_id}
-            state |= {"wall_time": time.time() - start, "obs": torch.from_numpy(obs)}
+            state |= {"episode": (env.episode_count, env.episode_lengths)}
+            state |= {"logs": [file.seek(0, 2) for file in logs], "wall_time": time.time() - start}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             save(state, run_dir / "checkpoint.pt")
             if stop:
-                command = shlex.join(["python", sys.argv[0], "--resume", str(run_dir)])
-                tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                tqdm.write(f"stopped; to go on: python '{sys.argv[0]}' --resume '{run_dir}'")
                 sys.exit(128 + stop[0])
         if is_due(args.eval_frequency):
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
@@ -523,7 +485,7 @@ if __name__ == "__main__":
             action = sample_uniform((), torch.tensor(num_choices)).numpy()
         else:
             action = policy(obs)
-        # Learn from the steps so far. It stands here so that a GPU works on it during env.step.
+        # Learn from the steps so far, here for a GPU to work on it during env.step.
         learns = global_step >= args.learning_starts
         if learns and is_due(args.train_frequency):
             memory.store()
@@ -532,27 +494,20 @@ if __name__ == "__main__":
             target_network.load_state_dict(q_network.state_dict())
         if learns and is_due(10 * args.train_frequency):  # reading waits for a GPU
             for name, value in metrics.items():
-                check_finite(global_step, **{name: value.item()})
                 log(name, value.item())
             log("charts/SPS", global_step / (time.time() - start))
         next_obs, reward, terminated, truncated, info = env.step(action)
         global_step += 1
         progress.update()
         check_finite(global_step, action=action, obs=obs, next_obs=next_obs, reward=reward)
-        if "physics_error" in info:
-            tqdm.write(f"step {global_step}: {info['physics_error']}; a new episode starts")
-            log("charts/physics_error", 1)
-        else:
+        if "diverged" not in info:
             memory.add(obs, action, reward, next_obs, terminated)
         obs = next_obs
-        if terminated or truncated:
+        if ended := terminated or truncated:
             episodic_return, length = env.episode_returns, env.episode_lengths
             print(global_step, episodic_return, length, time.time() - start, sep=",", file=logs[0])
             log("charts/episodic_return", episodic_return)
             log("charts/episodic_length", length)
-            progress.set_postfix({"return": f"{episodic_return:.1f}"}, refresh=False)
-            num_episodes += 1
-            obs, _ = env.reset(seed=episode_seed(args.seed, num_episodes))
+            progress.set_postfix({"return": episodic_return}, refresh=False)
     if args.save_model:
         save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
-    tqdm.write(f"done; run: {run_dir}")

@@ -17,7 +17,6 @@ Shapes: S seeds, B batch of states, N action samples per state, A action dimensi
 """
 
 import atexit
-import functools
 import itertools
 import json
 import mmap
@@ -29,9 +28,8 @@ import signal
 import sys
 import time
 import warnings
-from collections import ChainMap
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -47,94 +45,70 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 SCRIPT = Path(__file__).stem
-Share = Annotated[float, (0, 1)]  # a type and the range that is allowed
+Share = Annotated[float, (0, 1)]  # with its range
 Count = Annotated[int, (1, 10**12)]
-Steps = Annotated[int, (0, 10**12)]
+Number = Annotated[int, (0, 10**12)]
 
 
 @dataclass
-class Algorithm:
+class Args:
     env_id: str = "dm_control/walker-walk-v0"  # with a Box action space
-    seed: Annotated[int, (0, 2**31)] = 1  # the first one: of its networks and environment [ours]
+    seed: Number = 1  # the first one [ours]
     num_seeds: Annotated[int, (1, 10**4)] = 16  # S: agents, of seed, seed + 1, ... [ours]
     total_timesteps: Count = 1_000_000  # environment steps [ours; paper: 1e6 to 1e7]
-    learning_rate: Annotated[float, (1e-12, 1)] = 5e-4  # Adam step size
-    buffer_size: Count = 1_000_000  # transitions in the replay memory
+    learning_rate: Share = 5e-4  # step size of Adam
+    buffer_size: Count = 1_000_000  # transitions in the memory
     gamma: Share = 0.99  # discount factor
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 1000  # steps before the first update
     train_frequency: Count = 10  # steps per update
     target_network_frequency: Count = 200  # steps per target copy [code; paper: 2000]
     exploration_epsilon: Share = 0.1  # probability of a random action
-    num_target_samples: Count = 100  # m_target: search set size of the TD target
-    num_greedy_samples: Count = 1000  # m_greedy: search set size of acting
+    num_target_samples: Count = 100  # m_target: search set of the TD target
+    num_greedy_samples: Count = 1000  # m_greedy: search set of acting
     uniform_ratio: Share = 0.9  # rho_0: uniform share of the search set
-    delta_ratio: Share = 0.01  # rho_1: share of the delta predictor
-    categorical_ratio: Share = 0.09  # rho_2: share of the categorical one
+    delta_ratio: Share = 0.01  # rho_1: of the delta predictor
+    categorical_ratio: Share = 0.09  # rho_2: of the categorical one
     num_bins: Annotated[int, (2, 10**4)] = 3  # K: grid points per dimension
-    delta_noise_std: Annotated[float, (0, 2)] = 0.1  # of delta samples, in half-ranges [code]
+    delta_noise_std: Share = 0.1  # of delta samples, in half-ranges [code]
     priority_exponent: Share = 0.6  # alpha of prioritized replay
     importance_exponent: Share = 0.2  # beta, constant [code]
-    stored_action: bool = True  # the stored action joins the search set
-    discrete_until: Steps = 0  # actions are on the grid up to this step (Figure 12)
-
-
-@dataclass
-class Evaluation:
-    eval_frequency: Steps = 0  # steps between evaluations; 0 is never
+    stored_action: bool = True  # joins the search set
+    discrete_until: Number = 0  # actions are on the grid up to this step (Figure 12)
+    # evaluation
+    eval_frequency: Number = 0  # steps between evaluations; 0: none
     eval_episodes: Count = 10  # greedy episodes per evaluation
-    eval_max_steps: Count = 1000  # of an episode without a time limit
-
-
-@dataclass
-class Run:
+    # run
     save_model: bool = False  # write a model.pt for each seed at the end, for qmle_continuous.py
-    checkpoint_frequency: Steps = 0  # steps between checkpoints; 0: if interrupted
-    resume: Path | None = None  # the first seed's run directory or its checkpoint.pt
-
-
-@dataclass
-class Machine:
-    num_workers: Steps = 0  # for the environments; 0: one a seed, at most one a core [ours]
+    checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
+    resume: Path | None = None  # the first seed's run directory, to go on
+    # machine
+    num_workers: Number = 0  # for the environments; 0: one a seed, at most one a core [ours]
     cuda: bool = True  # use a CUDA device if there is one
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
-
-
-@dataclass
-class Args(Algorithm, Evaluation, Run, Machine):
     on_grid = bfloat16 = False  # not flags
 
 
-def parse_args(words):
-    args = {group.__name__.lower(): group() for group in Args.__bases__}
-    args = tyro.cli(tyro.conf.OmitArgPrefixes[dict], args=words, default=args, description=__doc__)
-    return Args(**ChainMap(*map(vars, args.values())))
-
-
 def check_args(args):
-    """Exits with one line where a number is out of its range."""
-    for flag in fields(Args):
-        for low, high in getattr(flag.type, "__metadata__", ()):
-            if not low <= (value := getattr(args, flag.name)) <= high:  # or NaN
-                name = flag.name.replace("_", "-")
+    for name, kind in Args.__annotations__.items():
+        for low, high in getattr(kind, "__metadata__", ()):
+            if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
     if abs((total := args.uniform_ratio + args.delta_ratio + args.categorical_ratio) - 1) > 1e-6:
-        sys.exit(f"error: uniform, delta and categorical ratio sum to {total:g}, expected 1")
-    if args.learning_starts >= args.total_timesteps:
-        print(f"this run ends before --learning-starts, {args.learning_starts}: nothing is learnt")
+        sys.exit(f"error: the ratios sum to {total:g}, expected 1")
 
 
 class PlainEnv(gym.Wrapper):
     def step(self, action):
-        """Takes an action (A,) in [-1, 1]; gives plain numbers. A PhysicsError is an ending."""
+        """Takes an action (A,) in [-1, 1]; gives plain numbers. A PhysicsError truncates."""
+        low, high = self.action_space.low, self.action_space.high
+        action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
         try:
-            low, high = self.action_space.low, self.action_space.high
-            action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
             obs, *numbers, info = self.env.step(np.clip(action, low, high).astype(low.dtype))
-        except PhysicsError as error:  # the simulation has diverged
-            obs, info = 0 * self.observation_space.sample(), {"physics_error": error}
-            numbers = 0, False, True  # truncated
+        except PhysicsError as error:
+            tqdm.write(f"{error}: a new episode", file=sys.stderr)
+            return 0 * self.observation_space.sample(), 0.0, False, True, {"diverged": True}
         return obs, *(np.asarray(number).item() for number in numbers), info
 
 
@@ -146,7 +120,7 @@ def make_env(env_id):
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
     try:
         env = gym.make(env_id)
-    except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
+    except (gym.error.Error, ImportError) as error:
         sys.exit(f"error: --env-id {env_id} is not known: {error}")
     space = env.action_space
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
@@ -164,7 +138,7 @@ class ResidualBlock(nn.Sequential):
 
 
 class QNetwork(nn.Module):
-    """Action-in Q network and argmax predictors (B.1, Figure 4), with one optimizer for all."""
+    """Action-in Q network and argmax predictors (B.1, Figure 4)."""
 
     def __init__(self, obs_size, action_size, num_bins):
         super().__init__()
@@ -205,15 +179,15 @@ class ReplayMemory(nn.Module):
         # A transition is a row, to store or draw it in one copy; its fields are views.
         self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
-        self.register_buffer("rows", rows)
         self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
-        self.register_buffer("priorities", torch.zeros(rows.shape[:-1], device=device))
-        self.register_buffer("max_priority", torch.ones(*seeds, 1, device=device))
-        self.register_buffer("num_stored", torch.zeros((), dtype=torch.int64))
+        self.rows = nn.Buffer(rows)
+        self.priorities = nn.Buffer(torch.zeros(rows.shape[:-1], device=device))
+        self.max_priority = nn.Buffer(torch.ones(*seeds, 1, device=device))
+        self.num_stored = nn.Buffer(torch.zeros((), dtype=torch.int64))
         self.new_rows = []  # on the host, until store
 
     def add(self, obs, action, reward, next_obs, terminated):
-        """Takes a transition, whose a_max is the action at first."""
+        """Takes a transition; a_max is the action at first."""
         row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
@@ -287,7 +261,7 @@ def sample_actions(q_network, features, num_samples, args):
     if args.on_grid:
         delta = bin_value(nearest_bin(delta, num_bins), num_bins)
     size = batch_size, num_uniform, action_size
-    uniform = sample_uniform(size, num_bins if args.on_grid else None, device)
+    uniform = sample_uniform(size, args.on_grid * num_bins, device)
     cdf = logits.softmax(-1).cumsum(-1)[:, None, :, :-1]  # (B, 1, A, K-1)
     u = torch.rand(batch_size, num_categorical, action_size, 1, device=device)
     categorical = bin_value((u >= cdf).sum(-1), num_bins)  # by inverse c.d.f., per dimension
@@ -394,7 +368,7 @@ class CudaGraph:
 
 
 def episode_seed(seed, episode):
-    """Each episode has a seed below 2**31, with which --resume can play it again."""
+    """The seed of an episode, with which --resume plays it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
@@ -407,10 +381,10 @@ def check_finite(step, seeds, **values):
 
 
 def describe_env(args):
-    """The sizes of observations and actions, and the time limit of an evaluation."""
+    """The sizes of observations and actions, and the length of episodes in evaluations."""
     env = make_env(args.env_id)
     sizes = env.observation_space.shape[0], int(np.prod(env.action_space.shape))
-    return sizes, env.spec.max_episode_steps or args.eval_max_steps
+    return sizes, env.spec.max_episode_steps or 1000
 
 
 def wait_until(ready, check):
@@ -432,19 +406,17 @@ def run_worker(args, starts, limit, rows, turns, i, parent):
     while True:
         wait_until(lambda: turns[i] < turns[-1], lambda: os.getppid() == parent or os._exit(1))
         envs = envs or [make_env(args.env_id) for _ in starts]
-        for env, (seed, episode, actions, goal), row in zip(envs, starts, rows, strict=True):
+        for env, (seed, episode, played), row in zip(envs, starts, rows, strict=True):
             if row["plays"]:
                 obs, row["reward"], row["terminated"], truncated, info = env.step(row["action"])
-                row["next_obs"], row["failed"] = obs, "physics_error" in info
-                ended = row["terminated"] or truncated
-                row["cut"] = env.episode_lengths == limit and not ended
-                row["ended"] = ended or row["cut"]
+                row["next_obs"], row["failed"] = obs, "diverged" in info
+                row["ended"] = row["terminated"] or truncated or env.episode_lengths == limit
             else:
                 obs, _ = env.reset(seed=episode_seed(seed, episode))
-                for action in actions:  # of a run that goes on: they lead to where it was
+                row["plays"], row["episode"], row["ended"] = True, episode, False
+                for next_obs, action in played:  # in a run that goes on: to where it was
                     obs, *_ = env.step(action)
-                row["ended"] = goal is not None and (obs != goal).any()
-                row["plays"], row["episode"] = True, episode
+                    row["ended"] = (obs != next_obs).any()
             row["length"], row["return"] = env.episode_lengths, env.episode_returns
             if row["ended"]:
                 row["episode"] += 1
@@ -463,7 +435,7 @@ class Envs:
     def __init__(self, args, sizes, starts, limit=None):
         fields = [("obs", "f4", sizes[0]), ("next_obs", "f4", sizes[0]), ("action", "f4", sizes[1])]
         fields += [("reward", "f8"), ("return", "f8"), ("length", "i8"), ("episode", "i8")]
-        fields += [(name, "?") for name in ("terminated", "ended", "cut", "plays", "failed")]
+        fields += [(name, "?") for name in ("terminated", "ended", "plays", "failed")]
         row = np.dtype(fields, align=True)
         num = min(args.num_workers or len(os.sched_getaffinity(0)), len(starts))
         self.rows = np.ndarray(len(starts), row, mmap.mmap(-1, len(starts) * row.itemsize))
@@ -503,8 +475,6 @@ def evaluate(policy, envs, args, stop):
             check_finite(step, envs.seeds, obs=rows["next_obs"], reward=rows["reward"])
             for k in np.flatnonzero(rows["ended"]):
                 returns[k].append(rows["return"][k])
-            if rows["cut"].any():
-                tqdm.write(f"episodes cut off after {args.eval_max_steps} steps", file=sys.stderr)
             if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
                 return [own[: args.eval_episodes] for own in returns]
 
@@ -519,20 +489,19 @@ def save(state, path):
 
 if __name__ == "__main__":
     words = sys.argv[1:]
-    args = parse_args(words)
+    args = tyro.cli(Args, args=words, description=__doc__)
     saved = {"global_step": 0, "wall_time": 0.0}
-    if path := args.resume:
-        path = path / "checkpoint.pt" if path.is_dir() else path
+    if run_dir := args.resume:
+        path = run_dir / "checkpoint.pt"
         try:  # executes no code from the file
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            assert saved["script"] == SCRIPT, f"it is of {saved['script']}.py"
-            assert "memory" in saved, "it is a model.pt"
-        except Exception as error:  # no such file, a cut one, one of something else
-            sys.exit(f"error: {path} is not a checkpoint.pt of {SCRIPT}.py: {error!r}")
-        words = saved["words"] + words  # of a flag given twice the last one counts
-        args = parse_args(words)
+            assert saved["script"] == SCRIPT
+        except Exception as error:  # missing, cut, another's
+            sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
+        words = saved["words"] + words  # the last one of a flag counts
+        args = tyro.cli(Args, args=words)
     check_args(args)
-    stop = []  # signals are obeyed at the end of a step; a second one ends the run at once
+    stop = []  # obeyed at the end of a step; a second signal ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     # No environment is made in this process: one may start threads, which no fork survives.
@@ -540,26 +509,27 @@ if __name__ == "__main__":
         sizes, limit = pool.submit(describe_env, args).result()
     sizes = *sizes, args.num_bins, args.buffer_size
     seeds = list(range(args.seed, args.seed + args.num_seeds))
-    if path and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
+    if run_dir and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
     name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dirs = [Path("runs", re.sub("[/:]", "_", name % seed)) for seed in seeds]
-    # Of each seed the episode to play and, in a run that goes on, actions and where they lead to.
-    starts = [(seed, 0, (), None) for seed in seeds]
-    if path:  # the other folders lie beside the first one, which may have been renamed
-        folder = path.resolve().parents[1]
-        run_dirs = [path.parent, *(folder / name for name in saved["names"][1:])]
+    # Of each seed the episode to play and, in a run that goes on, its steps so far.
+    starts = [(seed, 0, ()) for seed in seeds]
+    if run_dir:  # the other folders lie beside the first one, which may have been renamed
+        folder = run_dir.resolve().parent
+        run_dirs = [run_dir, *(folder / name for name in saved["names"][1:])]
         if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
             sys.exit(f"error: {path} goes on in {missing} too, expected there")
         rows, num_stored = (saved["memory"][name].numpy() for name in ("rows", "num_stored"))
         for k, length in enumerate(saved["lengths"]):
-            indices = (num_stored - np.arange(length, 0, -1)) % rows.shape[1]
-            actions = rows[k, indices, 2 * sizes[0] : 2 * sizes[0] + sizes[1]]
-            starts[k] = seeds[k], saved["episodes"][k], actions, saved["obs"][k].numpy()
+            played = rows[k, (num_stored - np.arange(length, 0, -1)) % rows.shape[1]]
+            next_obs = played[:, sizes[0] : 2 * sizes[0]]
+            actions = played[:, 2 * sizes[0] : 2 * sizes[0] + sizes[1]]
+            starts[k] = seeds[k], saved["episodes"][k], [*zip(next_obs, actions, strict=True)]
     envs = Envs(args, sizes, starts)
     envs.start()
     if args.eval_frequency:
-        eval_envs = Envs(args, sizes, [(seed + 10**6, 0, (), None) for seed in seeds], limit)
+        eval_envs = Envs(args, sizes, [(seed + 10**6, 0, ()) for seed in seeds], limit)
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
@@ -583,22 +553,20 @@ if __name__ == "__main__":
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
     training_losses = over_seeds(training_loss, args, *templates)
-    host_obs, host_actions = (torch.zeros(len(seeds), n, pin_memory=on_cuda) for n in sizes[:2])
+    device_obs = torch.zeros(len(seeds), sizes[0], device=device)
 
     def search():
-        actions = greedy_actions([online], host_obs.to(device, non_blocking=True))
-        host_actions.copy_(actions, non_blocking=True)
+        return greedy_actions([online], device_obs)
 
     def policy(obs):
-        host_obs.numpy()[:] = obs
-        search()
-        if on_cuda:
-            torch.cuda.synchronize()
-        return host_actions.numpy().copy()
+        device_obs.copy_(torch.from_numpy(obs))
+        return search().cpu().numpy()
 
-    update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
+    def update():
+        return train_step(training_losses, online, target, optimizer, memory, args)
+
     if args.compile:
-        print("compiling, for up to two minutes ...", file=sys.stderr)
+        print("compiling (two minutes)", file=sys.stderr)
         options = {"dynamic": False, "options": {"fallback_random": True}}
         greedy_actions = torch.compile(greedy_actions, **options)
         training_losses = torch.compile(training_losses, **options)
@@ -609,17 +577,15 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
                 search, update = CudaGraph(search), CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, a cut file in its cache, ...
+        except Exception as error:  # no compiler, a full disk, a broken cache, ...
             args.bfloat16 = False
-            torch.set_float32_matmul_precision("highest")
             torch.compiler.set_stance("force_eager")
-            cache = os.getenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_<user>")
-            print(f"not compiled (is {cache} broken? delete it): {error!r:.300}", file=sys.stderr)
+            print(f"not compiled: {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
 
     def act():
         """Every environment begins a step."""
-        uniform = sample_uniform(host_actions.shape, args.num_bins if args.on_grid else None)
+        uniform = sample_uniform((len(seeds), sizes[1]), args.on_grid * args.num_bins)
         explores = torch.rand(len(seeds), 1) < args.exploration_epsilon
         actions = policy(envs.rows["obs"])
         envs.start(np.where(explores, uniform, actions))
@@ -634,21 +600,21 @@ if __name__ == "__main__":
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     start, writers, logs = time.time() - saved["wall_time"], [], []
     for seed, run_dir in zip(seeds, run_dirs, strict=True):
-        run_dir.mkdir(parents=True, exist_ok=path is not None)
+        run_dir.mkdir(parents=True, exist_ok=True)
         config["args"] = vars(args) | {"seed": seed}
         text = json.dumps(config, indent=2, default=str)
         (run_dir / f"config{global_step or ''}.json").write_text(text)
         writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
         atexit.register(writers[-1].close)  # on an error too: what was logged stays
-        logs += [open(run_dir / name, "a", buffering=1) for name in ("episodes.csv", "eval.csv")]
-    if path:  # the run goes on where its checkpoint was written
-        for file, size in zip(logs, saved["log_sizes"], strict=True):
+        logs += [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
+    if args.resume:
+        for file, size in zip(logs, saved["logs"], strict=True):
             file.truncate(size)  # what came later comes again
         for name, value in online.items():
             value.data.copy_(saved["online"][name])
             target[name].copy_(saved["target"][name])
         optimizer.load_state_dict(saved["optimizer"])
-        optimizer.param_groups[0] |= adam  # the flag and the device may be others now
+        optimizer.param_groups[0] |= adam  # these may be others now
         memory.load_state_dict(saved["memory"])
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
@@ -658,30 +624,29 @@ if __name__ == "__main__":
             logs[2 * k + 1].write("global_step,episode,episodic_return,wall_time\n")
     envs.wait()
     taken = envs.rows.copy()
-    if path and (taken["episode"] != saved["episodes"]).any():
-        print("an episode is not played the same again or not in memory: a new one starts")
-    print(f"training on {config['device']} from step {global_step}; runs: {run_dirs[0]} ...")
+    if args.resume and (taken["episode"] != saved["episodes"]).any():
+        print("an episode cannot go on: a new one starts")
+    print(f"runs: {run_dirs[0]} ..., from step {global_step} on {device}")
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     latest, pauses = np.full(len(seeds), np.nan), True
     while True:
         if pauses:  # the environments, at first and where more than a step is due
-            due = is_due(args.checkpoint_frequency) and global_step > saved["global_step"]
             last = global_step == args.total_timesteps
-            if stop or due or last and (run_dirs[0] / "checkpoint.pt").exists():
+            if stop or last and args.resume or is_due(args.checkpoint_frequency):
                 memory.store()
                 state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
                 state |= {"online": online, "target": target, "global_step": global_step}
                 state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
-                state |= {"episodes": taken["episode"].tolist(), "obs": torch.tensor(taken["obs"])}
                 state["lengths"] = (taken["length"] * ~taken["ended"]).tolist()
-                state["log_sizes"] = [os.path.getsize(file.name) for file in logs]
+                state |= {"episodes": taken["episode"].tolist()}
+                state["logs"] = [file.seek(0, 2) for file in logs]
                 state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
                 state |= {"names": [run_dir.name for run_dir in run_dirs]}
                 state |= {"wall_time": time.time() - start}
                 save(state, run_dirs[0] / "checkpoint.pt")
                 if stop:
-                    command = shlex.join(["python", sys.argv[0], "--resume", str(run_dirs[0])])
-                    tqdm.write(f"stopped after step {global_step}; to go on: {command}")
+                    command = f"python '{sys.argv[0]}' --resume '{run_dirs[0]}'"
+                    tqdm.write(f"stopped; to go on: {command}")
                     sys.exit(128 + stop[0])
             if is_due(args.eval_frequency):
                 returns = evaluate(policy, eval_envs, args, stop)
@@ -693,7 +658,7 @@ if __name__ == "__main__":
                     log(k, "eval/episodic_return", np.mean(own))
             if last:
                 break
-            if args.on_grid and global_step == args.discrete_until:
+            if global_step == args.discrete_until:
                 args.on_grid, search.num_calls, update.num_calls = False, 0, 0  # recorded anew
             act()
         # Learn from the steps so far, here for a GPU to work on it while the environments step.
@@ -723,14 +688,12 @@ if __name__ == "__main__":
         for k in np.flatnonzero(taken["failed"]):
             memory.store()  # all seeds store a row; with priority 0 this one is never drawn
             memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
-            tqdm.write(f"step {global_step}: PhysicsError of seed {seeds[k]}; a new episode starts")
-            log(k, "charts/physics_error", 1)
         for k in np.flatnonzero(taken["ended"]):
             latest[k], length = taken["return"][k], taken["length"][k]
             print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
             log(k, "charts/episodic_return", latest[k])
             log(k, "charts/episodic_length", length)
-            progress.set_postfix({"return": f"{np.nanmean(latest):.1f}"}, refresh=False)
+            progress.set_postfix({"return": np.nanmean(latest)}, refresh=False)
     for k, seed in enumerate(seeds if args.save_model else ()):
         # As qmle_continuous.py writes it, which does not know all flags of this script.
         flags = shlex.split(re.sub(r"--num.(seeds|workers)[= ]\d+", "", shlex.join(words)))
@@ -738,4 +701,3 @@ if __name__ == "__main__":
         model |= {"sizes": sizes, "global_step": global_step}
         model["q_network"] = {name: value[k].detach().clone() for name, value in online.items()}
         save(model, run_dirs[k] / "model.pt")
-    tqdm.write(f"last returns: {np.round(latest, 1)}; runs: {run_dirs[0]} ...")

@@ -17,6 +17,7 @@ import sys
 import data
 import numpy as np
 import torch
+import tyro
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 sys.path.insert(0, str(data.ROOT))
@@ -83,7 +84,7 @@ def of_model(path, seed=1, num_episodes=10):
     from the same initial states, and its standard error.
     """
     saved = torch.load(path, map_location="cpu", weights_only=True)
-    args = script.parse_args([*saved["words"], "--seed", str(seed)])
+    args = tyro.cli(script.Args, args=[*saved["words"], "--seed", str(seed)])
     q_network = script.QNetwork(*saved["sizes"][:3])
     q_network.load_state_dict(saved["q_network"])
     torch.manual_seed(seed)

@@ -32,10 +32,10 @@ def many_seeds(method):
     for name in own.keys() & base.keys() - {"Args", "sample_uniform"}:  # as the loop uses them
         if seeds.get(name) == base[name]:
             text = text.replace(seeds[name], own[name])
-    old, flags = base["Algorithm"].splitlines(), own["Algorithm"].splitlines()
-    for line in reversed([line for line in flags if line not in old]):  # the first comes last
+    old, flags = base["Args"].splitlines(), own["Args"].splitlines()
+    for line in reversed([x for x in flags if x not in old and ": " in x]):  # the first comes last
         text = re.sub(rf"\n{line.split(':')[0]}: .*", "", text)  # another default than the base's
-        text = text.replace("class Algorithm:", f"class Algorithm:\n{line}")
+        text = text.replace("class Args:", f"class Args:\n{line}")
     new = [own[name] for name in own if name not in base]
     text = text.replace("def training_loss", "\n\n\n".join([*new, "def training_loss"]))
     lines = own_text.splitlines()
@@ -45,10 +45,10 @@ def many_seeds(method):
     sizes = "    sizes = *sizes, args.num_bins, args.buffer_size\n"
     if num_bins := re.search(r"    num_bins = args.*\n", own_text):  # AQL's is None or the flag
         text = text.replace(sizes, num_bins[0] + sizes.replace("args.num_bins", "num_bins"))
-        text = text.replace("args.num_bins if args.on_grid else None", "num_bins")
+        text = text.replace("args.on_grid * args.num_bins", "num_bins")
     else:
         text = text.replace(sizes, sizes.replace("args.num_bins, ", ""))
-    if "exploration_noise_std" in own["Algorithm"]:
+    if "exploration_noise_std" in own["Args"]:
         noisy = "actions + args.exploration_noise_std * torch.randn(uniform.shape).numpy()"
         text = text.replace("uniform, actions)", f"uniform, ({noisy}).clip(-1, 1))")
     text = text.replace("QNetwork(*sizes[:3])", network)

@@ -38,7 +38,7 @@ PATCHES = {  # text that occurs once -> what takes its place
     uniform = torch.cat([grid, uniform[:, grid.shape[1] :]], dim=1)
     cdf = logits.softmax""",
     },
-    "grid-all": {"num_bins if args.on_grid else None, device": "num_bins, device"},
+    "grid-all": {"args.on_grid * num_bins, device": "num_bins, device"},
     "stored-target": {"(mode, logits, a_max)\n    metrics": "(mode, logits, stored)\n    metrics"},
     "double-softmax": {"F.cross_entropy(logits": "F.cross_entropy(logits.softmax(-1)"},
     "clipped-double-q": {

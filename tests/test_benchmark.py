@@ -32,8 +32,7 @@ FIGURES = sorted(path.stem for path in BENCHMARK.glob("*.sh") if "launch.py" in 
 # Leaves what a learning script leaves; with --wait only when it goes on from a checkpoint.
 LEARNER = """
 import json, pathlib, signal, sys, time
-resumed = sys.argv[1] == "--resume"
-folder = pathlib.Path(sys.argv[2] if resumed else "runs/some")
+folder = pathlib.Path(sys.argv[2] if sys.argv[1] == "--resume" else "runs/some")
 folder.mkdir(parents=True, exist_ok=True)
 if "--fail" in sys.argv:
     sys.exit("no such task")
@@ -85,10 +84,10 @@ def test_launcher_keeps_results_and_reports_failures(tmp_path, launcher):
     process = launcher(lines, "--workers", "2")
     assert process.wait(60) == 1 and "FAILED: t/fails" in (said := process.stderr.read())
     assert "no such task" in open(re.search("log: (.*)", said)[1]).read()
-    kept = (tmp_path / "t" / "learner" / "seed_3.csv").read_text()
+    kept = (tmp_path / "t/learner/seed_3.csv").read_text()
     assert kept == "global_step,episodic_return\n10,1.5\n20,3\n40,4\n"
-    assert "20,0,7" in (tmp_path / "t" / "learner" / "seed_3_eval.csv").read_text()
-    assert "local optimum" in (tmp_path / "bandits" / "pg" / "verdict.txt").read_text()
+    assert "20,0,7" in (tmp_path / "t/learner/seed_3_eval.csv").read_text()
+    assert "local optimum" in (tmp_path / "bandits/pg/verdict.txt").read_text()
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest.keys() == {"t/learner/seeds 3 to 3", "bandits/pg/seeds 1 to 2"}
     assert manifest["bandits/pg/seeds 1 to 2"]["versions"]["torch"]
@@ -121,15 +120,14 @@ def test_no_command_is_repeated(tmp_path):
 def test_a_run_leaves_a_checkpoint_and_goes_on_if_slurm_warns(warned, tmp_path, launcher):
     process = launcher([f"t v python {tmp_path / 'learner.py'} --wait --seed 3"])
     run = waiting_learner(process)
-    checkpoint, result = (
-        pathlib.Path(run.cwd(), "runs/some/checkpoint.pt"),
-        tmp_path / "t/v/seed_3.csv",
-    )
-    for job in (run, run.parent()) if warned else ():  # SLURM warns every process of the job
-        job.send_signal(signal.SIGUSR1)
-    if not warned:  # runs end with the launcher
+    checkpoint = pathlib.Path(run.cwd(), "runs/some/checkpoint.pt")
+    if warned:  # SLURM warns every process of the job
+        run.send_signal(signal.SIGUSR1)
+        run.parent().send_signal(signal.SIGUSR1)
+    else:  # runs end with the launcher
         process.terminate()
-    assert process.wait(60) == (0 if warned else 130) and result.exists() == warned
+    assert process.wait(60) == (0 if warned else 130)
+    assert (tmp_path / "t/v/seed_3.csv").exists() == warned
     assert warned or checkpoint.exists() and "goes on with the runs" in process.stderr.read()
     assert not run.is_running() or run.status() == psutil.STATUS_ZOMBIE
 
@@ -185,7 +183,6 @@ def test_tables_on_the_pages_are_those_of_the_data():
     pages = [page.read_text() for page in tables.PAGES]
     assert [tables.fill(page) for page in pages] == pages, "python benchmark/tables.py"
     assert set(tables.TABLES) <= set(re.findall(r"<!-- table: (\w+) -->", "".join(pages)))
-    assert all(row["source"] and float(row["score"]) >= 0 for row in data.references())
 
 
 def test_curves_and_statistics_by_hand():

@@ -8,11 +8,10 @@ import qmle_continuous
 import torch
 from conftest import DEVICES, LEARNING, ROOT, make_update, rows, run_process, tiny
 
-OBS_SIZE, NUM_CHOICES = 5, (3, 3, 3)
-LAST = dict(zip(LEARNING, [(3, 3), (NUM_CHOICES, True), (NUM_CHOICES,)], strict=True))
+LAST = dict(zip(LEARNING, [(3, 3), ((3, 3, 3), True), ((3, 3, 3),)], strict=True))
 
 
-def updates_and_actions(name, device, monkeypatch=None, num_updates=8, **flags):
+def updates_and_actions(name, device, monkeypatch=None, **flags):
     """Metrics, greedy actions and the final state of updates from the same start, fast or not."""
     script = importlib.import_module(name)
     if name.startswith("qmle"):  # so few that the delta draws no noise: compilers may draw earlier
@@ -35,11 +34,10 @@ def updates_and_actions(name, device, monkeypatch=None, num_updates=8, **flags):
         if device == "cuda":
             torch.cuda.set_stream(torch.cuda.Stream())
             update, search = script.CudaGraph(update), script.CudaGraph(search)
-    rng, metrics, actions = np.random.default_rng(1), [], []
-    for _ in range(num_updates):
+    metrics, actions = [], []
+    for obs in np.random.default_rng(1).standard_normal((8, 5)):
         metrics.append([value.item() for value in update().values()])
-        obs = rng.standard_normal(OBS_SIZE).astype(np.float32)
-        actions.append(search(torch.from_numpy(obs).to(device)).cpu().numpy())
+        actions.append(search(torch.tensor(obs, dtype=torch.float32, device=device)).cpu().numpy())
     state = [*network.state_dict().values(), memory.rows, memory.priorities]
     return np.array(metrics), np.stack(actions), [value.cpu().numpy() for value in state]
 
@@ -61,10 +59,10 @@ def test_compiled_computes_what_plain_computes(name, device, monkeypatch):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_bfloat16_chooses_as_good_an_action(device):
-    network = qmle_continuous.QNetwork(OBS_SIZE, 3, 3).to(device)
+    network = qmle_continuous.QNetwork(5, 3, 3).to(device)
     with torch.no_grad():
         network.joint_output.weight.mul_(50)  # values of the size that training ends with
-        features = network.obs_stream(torch.randn(256, OBS_SIZE, device=device))
+        features = network.obs_stream(torch.randn(256, 5, device=device))
         actions = torch.rand(256, 101, 3, device=device) * 2 - 1
         q = network.q_values(features, actions)
         a_max, *_ = qmle_continuous.argmax_action(network, features, actions, bfloat16=True)
@@ -80,8 +78,7 @@ def test_without_a_compiler_training_goes_on(tmp_path, run_script):
     env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/none"}
     status, _, errors = run_process(script, flags, tmp_path, **env)
     assert status == 0 and "Traceback" not in errors, errors
-    (line,) = [line for line in errors.splitlines() if "not compiled" in line]
-    assert str(cache) in line
+    assert errors.count("not compiled") == 1
     run_script("qmle_continuous", f"{flags} --no-cuda")
     one, two = (rows(path) for path in tmp_path.glob("runs/*/episodes.csv"))
     assert one == two and len(one) == 2

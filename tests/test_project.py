@@ -11,16 +11,12 @@ SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 LINES = {"qmle_continuous.py": 620, "qmle_discrete.py": 640, "dqn_discretized.py": 560}
 LINES |= {"ddpg_continuous.py": 560, "qtopt_continuous.py": 560, "aql_continuous.py": 600}
-LINES |= {
-    "qmle_plus.py": 760,
-    "qmle_continuous_multiseed.py": 760,
-    "qmle_climbing.py": 290,
-    "vdn_climbing.py": 290,
-}
-# Of the learning scripts what they have today, 7% more on average than they are meant to.
-BYTES = {"qmle_continuous.py": 32_900, "qmle_discrete.py": 34_100, "dqn_discretized.py": 28_300}
-BYTES |= {"ddpg_continuous.py": 28_000, "qtopt_continuous.py": 29_000, "aql_continuous.py": 31_900}
-BYTES |= {"qmle_continuous_multiseed.py": 39_600, "qmle_plus.py": 40_300}
+LINES |= {"qmle_continuous_multiseed.py": 760, "qmle_plus.py": 760}
+LINES |= {"qmle_climbing.py": 290, "vdn_climbing.py": 290}
+BYTES = {"qmle_continuous.py": 30_000, "qmle_discrete.py": 31_000, "dqn_discretized.py": 27_000}
+BYTES |= {"ddpg_continuous.py": 27_000, "qtopt_continuous.py": 27_000, "aql_continuous.py": 29_000}
+BYTES |= {"qmle_continuous_multiseed.py": 38_000}
+BYTES |= {"qmle_plus.py": 40_300}  # what it has today, 18% more than it is meant to
 BYTES |= {"qmle_climbing.py": 15_000, "vdn_climbing.py": 15_000}
 
 

@@ -86,18 +86,15 @@ def test_default_settings_leave_the_documented_outputs(default_run):
     config = json.loads((run_dir / "config.json").read_text())
     assert config["args"]["batch_size"] == 256 and config["torch"] and config["device"]
     scalars = read_scalars(run_dir)
-    names = {"charts/episodic_return", "charts/SPS", "losses/q_values", "eval/episodic_return"}
-    assert names < set(scalars) and len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
+    assert {"charts/episodic_return", "charts/SPS", "eval/episodic_return"} < scalars.keys()
+    assert len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
 
 
 def test_a_saved_model_plays(default_run, run_script, capsys):
-    (run_dir,), played = default_run[1].glob("runs/*"), []
-    for path in (run_dir, run_dir / "model.pt"):
-        with pytest.raises(SystemExit):
-            run_script(default_run[0], f"--evaluate-only {path} --eval-episodes 1")
-        played.append(capsys.readouterr().out)
-    assert re.fullmatch(r"returns: \[ *-\d.*\] mean: -\d.*\n", played[0])
-    assert played[0] == played[1]
+    (run_dir,) = default_run[1].glob("runs/*")
+    with pytest.raises(SystemExit):
+        run_script(default_run[0], f"--evaluate-only {run_dir} --eval-episodes 1")
+    assert re.fullmatch(r"returns: \[-\d.*\] mean: -\d.*\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("default_run", LEARNING[:1], indirect=True)
@@ -108,10 +105,9 @@ def test_tracking_logs_each_episode_as_the_run_of_this_name(default_run, run_scr
     assert folder.name.endswith(run_dir.name)
     log = next(folder.glob("*.wandb")).read_bytes()  # below 32 kB: one block
     assert log.count(b"charts/episodic_return") >= 5
-    given = {}  # it goes on as the same run, renamed or not
+    given = {}  # it goes on as the same run
     monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=given.update))
-    shutil.copytree(run_dir, "renamed")
-    run_script("qmle_continuous", "--resume renamed --no-compile --total-timesteps 1120")
+    run_script("qmle_continuous", f"--resume {run_dir} --no-compile --total-timesteps 1120")
     assert given["id"] == given["name"] == run_dir.name and given["resume"] == "allow"
 
 
@@ -124,11 +120,10 @@ def test_transitions_are_stored_as_they_happened(script, run_script):
 
 def test_share_of_random_actions_while_training(run_script):
     # a categorical predictor alone only ever acts on the grid: what is off it was exploration
-    flags = "--uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1 --learning-starts 999"
-    flags = f"{tiny('qmle_continuous', 'Pendulum-v1', 1000)} --buffer-size 1000 {flags}"
-    end = run_script("qmle_continuous", flags)
-    actions = stored_actions(end, 1000)
-    assert 60 < (actions != actions.round()).sum() < 140  # 4 s.d. are 38
+    flags = tiny("qmle_continuous", "Pendulum-v1", 500) + " --learning-starts 499"
+    flags += " --uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1 --exploration-epsilon 0.2"
+    actions = stored_actions(run_script("qmle_continuous", flags), 500)
+    assert 60 < (actions != actions.round()).sum() < 140  # 4 s.d. are 36
 
 
 def test_actions_stay_on_the_grid_until_the_given_step(run_script):
@@ -148,10 +143,8 @@ def test_actions_stay_on_the_grid_until_the_given_step(run_script):
 
 @pytest.mark.parametrize("name", ["MatrixAction", "MixedObservation"])
 def test_other_shapes_and_bounds(name, run_script):
-    flags = tiny("qmle_continuous", name, 130)
-    end = run_script("qmle_continuous", flags)
-    actions = stored_actions(end, 130)
-    assert (actions.abs() <= 1).all() and actions.std() > 0.1 and "metrics" in end
+    end = run_script("qmle_continuous", tiny("qmle_continuous", name, 130))
+    assert stored_actions(end, 130).abs().max() <= 1 and "metrics" in end
 
 
 @pytest.mark.parametrize("script", LEARNING[1:])
@@ -168,14 +161,13 @@ def test_kinds_of_discrete_actions_and_their_exploration(script, name, run_scrip
 @pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
 def test_arrays_of_one_and_a_physics_error(script, run_script, capfd):
     flags = tiny(script, "Diverging", 210)
-    run_script(script, flags + " --num-seeds 2" * ("multiseed" in script))
+    end = run_script(script, flags + " --num-seeds 2" * ("multiseed" in script))
     run_dir = min(pathlib.Path("runs").iterdir())
     steps = [int(row.split(",")[0]) for row in rows(run_dir / "episodes.csv")[1:]]
     assert steps[:3] == [20, 27, 47]  # in the second episode the simulation diverges at step 7
-    said = "PhysicsError of seed 1" if "multiseed" in script else "Physics state .*BADQACC"
-    output = "".join(capfd.readouterr())
-    assert re.search(f"step 27: {said}; a new episode starts", output)
-    assert len(read_scalars(run_dir)["charts/physics_error"]) >= 1
+    assert "mjWARN_BADQACC: a new episode" in capfd.readouterr().err
+    end["memory"].store()
+    assert end["memory"].priorities.view(-1, 500)[0].count_nonzero() == 210 - 7  # not those steps
 
 
 @pytest.mark.slow
