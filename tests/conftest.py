@@ -1,9 +1,10 @@
-"""Shared by all tests: how a script is run, in this process or in one of its own."""
+"""How tests run a script, in this process or in one of its own, and what they share."""
 
 import itertools
 import os
 import pathlib
 import runpy
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,10 +20,11 @@ import pytest
 import torch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-LEARNING = ["qmle_continuous", "qmle_discrete", "dqn_discretized"]  # scripts of the same shape
+MAIN = "qmle_continuous"
+LEARNING = [MAIN, "qmle_discrete", "dqn_discretized"]  # scripts of the same shape
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
-TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500"
+TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500 --eval-episodes 1"
 SEARCH = "--num-target-samples 10 --num-greedy-samples 20"
 SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
 COUNTERPARTS = {
@@ -34,7 +36,7 @@ COUNTERPARTS = {
 
 
 def tiny(script, env_id, num_steps):
-    """Flags of a run that takes seconds; an environment of toy_envs.py goes by its name alone."""
+    """Flags of a run of seconds; an environment of toy_envs.py goes by its name alone."""
     env_id = env_id if "-" in env_id else f"toy_envs:{env_id}-v0"
     search = SEARCH if script.startswith("qmle") else ""
     return f"{TINY} {search} --env-id {env_id} --total-timesteps {num_steps}"
@@ -55,7 +57,7 @@ def run_script(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "tests")
     numbers = itertools.count()  # folders of one process have names by the second
     monkeypatch.setattr(time, "strftime", lambda *_: str(next(numbers)))
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = [(n, signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)]
 
     def run(name, flags):
         as_given = "--compile" in flags or name.endswith(("_bandit", "_climbing"))
@@ -64,38 +66,35 @@ def run_script(tmp_path, monkeypatch):
         return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
     yield run
-    for number, handler in handlers.items():  # what a script does with them is for its own process
+    for number, handler in handlers:  # what a script does with them is for its own process
         signal.signal(number, handler)
 
 
-def command(script, flags):
-    return [sys.executable, str(script), *flags.split()]
-
-
-def start(folder, words, **env):
-    """Starts words in a folder, in a process of its own whose output is kept."""
+def start(folder, script, flags, **env):
+    """Starts a script file in a folder, in a process of its own."""
     env = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    words = [sys.executable, script, *shlex.split(flags)]
     return subprocess.Popen(words, cwd=folder, env=env, **pipes)
 
 
 def run_process(script, flags, cwd, **env):
-    """Runs a script file in a process of its own; returns its exit status, output and errors."""
-    process = start(cwd, command(script, flags), **env)
+    """Runs a script file to its end; returns its exit status, output and errors."""
+    process = start(cwd, script, flags, **env)
     output, errors = process.communicate(timeout=300)
     return process.returncode, output, errors
 
 
-def wait_for(condition, process, seconds=120):
+def wait_for(condition, process):
     """Waits for condition(); the process must not end before."""
-    end = time.time() + seconds
+    end = time.time() + 120
     while not condition() and process.poll() is None and time.time() < end:
         time.sleep(0.02)
-    assert condition(), process.stderr.read() if process.poll() is not None else "too late"
+    assert condition(), process.poll() is None or process.stderr.read()
 
 
 def refused(run, name, flags):
-    """The line with which a script refuses its flags, before it has created anything."""
+    """The line with which a script refuses its flags, having created nothing."""
     before = sorted(pathlib.Path.cwd().rglob("*"))
     with pytest.raises(SystemExit) as refusal:
         run(name, flags)
@@ -106,7 +105,7 @@ def refused(run, name, flags):
 
 
 def make_update(script, args, last, num=50, device="cpu"):
-    """What train_step takes, with a random memory; last: what QNetwork takes after 5."""
+    """What train_step takes, with num random rows; last: what QNetwork takes after 5."""
     network, target = (script.QNetwork(5, *last).to(device) for _ in range(2))
     size = last[0] if isinstance(last[0], int) else len(last[0])
     memory = script.ReplayMemory(args, 5, size, device)
@@ -143,8 +142,7 @@ def check_update(script, args, made, values, monkeypatch):
     assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
     priorities = (td_errors.abs() + 1e-6) ** 0.6
     for row in indices:  # of a row drawn twice some draw counts
-        same = priorities[indices == row]
-        assert (memory.priorities[row] / same - 1).abs().min() < 1e-3
+        assert (memory.priorities[row] / priorities[indices == row] - 1).abs().min() < 1e-3
     return indices, metrics
 
 
@@ -156,16 +154,15 @@ def rows(path):
 def check_echoes(run_dir, seed, memory, transitions, actions):
     """The first transitions (N, ...) of a run on Echo-v0 and its episodes.csv."""
     own = np.random.SeedSequence([seed, 0]).generate_state(1)[0] // 2 % 1000
-    expected, episodes, start = [], [], 0
-    before = [own, 0, 0, 0, 0]
+    expected, episodes, before, total = [], [], [own, 0, 0, 0, 0], 0
     for i, action in enumerate(actions.tolist()):
-        now = [own, len(episodes), i + 1 - start, *action]
+        now = [*before[:2], before[2] + 1, *action]
         last = now[2] == (10 if now[1] % 2 else 5 + own % 5)
         expected.append([*before, *now, sum(now), last and now[1] % 2 == 0])
-        before = now
+        before, total = now, total + sum(now)
         if last:
-            episodes.append([i + 1, sum(row[-2] for row in expected[start:]), i + 1 - start])
-            before, start = [own, len(episodes), 0, 0, 0], i + 1
+            episodes.append([i + 1, total, now[2]])
+            before, total = [own, len(episodes), 0, 0, 0], 0
     obs, next_obs, _, _, rewards, terminated = transitions.split(memory.sizes, dim=1)
     happened = torch.cat([obs, next_obs, rewards, terminated], dim=1)
     np.testing.assert_allclose(happened, expected, atol=1e-3)
@@ -180,4 +177,4 @@ def read_scalars(run_dir):
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0})
     events.Reload()
     tags = events.Tags()["scalars"]
-    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags}

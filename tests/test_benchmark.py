@@ -1,4 +1,4 @@
-"""The benchmark folder: its launcher, its statistics, and that pages say what the data say."""
+"""The benchmark folder: its launcher, statistics, and pages that say what the data say."""
 
 import contextlib
 import json
@@ -78,7 +78,7 @@ def waiting_learner(launcher):
     raise AssertionError(launcher.stderr.read())
 
 
-def test_launcher_keeps_results_and_reports_failures(tmp_path, launcher):
+def test_launcher(tmp_path, launcher):
     lines = [f"# comment\n\nt learner python {tmp_path / 'learner.py'} --seed 3"]
     lines += ["bandits pg python pg_bandit.py", f"t fails python {tmp_path / 'learner.py'} --fail"]
     process = launcher(lines, "--workers", "2")
@@ -114,10 +114,12 @@ def test_no_command_is_repeated(tmp_path):
         run.is_done({"t/v/seeds 1 to 5": manifest[run.key()]})
     run.csv_path(3).unlink()
     assert not run.is_done(manifest)
+    with pytest.raises(ValueError, match="line 2 is .*seed_3.csv"):
+        launch.read_runs([line, f"{line[:-1]}2 --num-seeds 2"], tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("warned", [False, True])
-def test_a_run_leaves_a_checkpoint_and_goes_on_if_slurm_warns(warned, tmp_path, launcher):
+def test_slurm_warning_and_termination(warned, tmp_path, launcher):
     process = launcher([f"t v python {tmp_path / 'learner.py'} --wait --seed 3"])
     run = waiting_learner(process)
     checkpoint = pathlib.Path(run.cwd(), "runs/some/checkpoint.pt")
@@ -132,16 +134,8 @@ def test_a_run_leaves_a_checkpoint_and_goes_on_if_slurm_warns(warned, tmp_path, 
     assert not run.is_running() or run.status() == psutil.STATUS_ZOMBIE
 
 
-def test_seeds_are_results_of_one_line_alone(tmp_path):
-    line = "t v python qmle_continuous_multiseed.py --num-seeds {} --seed {}"
-    launch.read_runs([line.format(3, 2), line.format(2, 5)], tmp_path, tmp_path)
-    with pytest.raises(ValueError, match="line 2 is .*seed_4.csv"):
-        launch.read_runs([line.format(3, 2), line.format(1, 4)], tmp_path, tmp_path)
-
-
 @pytest.mark.parametrize("name", FIGURES)
-def test_commands_and_committed_results_of_a_figure(name, tmp_path):
-    """The flags exist, and each command has whole results that its entry describes."""
+def test_commands_and_results(name, tmp_path):
     path = BENCHMARK / f"{name}.sh"
     subprocess.run(["bash", "-n", path], check=True)
     made = "^python (benchmark/(?:patch|many_seeds).py .*)$"
@@ -168,7 +162,7 @@ def test_commands_and_committed_results_of_a_figure(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", patch.PATCHES)
-def test_a_patched_copy_trains_and_does_what_it_says(name, tmp_path, run_script):
+def test_patched_copies(name, tmp_path, run_script):
     subprocess.run([sys.executable, BENCHMARK / "patch.py", name, tmp_path], check=True)
     flags = tiny("qmle", "Reach", 130) + " --num-seeds 1"
     end = run_script(str(tmp_path / "qmle_continuous_multiseed"), flags)
@@ -179,7 +173,7 @@ def test_a_patched_copy_trains_and_does_what_it_says(name, tmp_path, run_script)
     assert on_grid == {"grid-half": 0.5, "grid-all": 1}.get(name, 0) and "metrics" in end
 
 
-def test_tables_on_the_pages_are_those_of_the_data():
+def test_tables_are_those_of_the_data():
     pages = [page.read_text() for page in tables.PAGES]
     assert [tables.fill(page) for page in pages] == pages, "python benchmark/tables.py"
     assert set(tables.TABLES) <= set(re.findall(r"<!-- table: (\w+) -->", "".join(pages)))

@@ -9,7 +9,6 @@ import vdn_climbing as vdn
 
 SMALL = "--num-seeds 2 --total-timesteps 60 --eval-frequency 20 --learning-starts 20"
 SMALL += " --batch-size 8 --hidden-size 8"
-PAYOFFS = [[11, -30, 0], [-30, 7, 6], [0, 0, 5]]
 SIGNS = torch.tensor([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
 
 
@@ -26,11 +25,11 @@ def fill(script):
     return memory
 
 
-def test_reward_at_the_centres_and_on_the_ramps():
+def test_reward_of_the_game():
     centres = torch.cartesian_prod(*[torch.tensor([-2 / 3, 0, 2 / 3])] * 2)
     for signs in SIGNS:  # the effective action is o_i * a_i
         rewards = qmle.climbing_reward(signs, signs * centres)
-        assert rewards.view(3, 3).tolist() == [pytest.approx(row) for row in PAYOFFS]
+        assert rewards.tolist() == pytest.approx([11, -30, 0, -30, 7, 6, 0, 0, 5])
     for effective, expected in [
         ((-1 / 3 + 0.025, -1.0), 0.25 * 11 - 0.75 * 30),  # three quarters along a ramp
         ((-1 / 3, -1 / 3), -10.5),  # two ramps cross: (11 - 30 - 30 + 7) / 4
@@ -41,7 +40,7 @@ def test_reward_at_the_centres_and_on_the_ramps():
         assert value == pytest.approx(expected, abs=1e-4)
 
 
-def test_search_set_argmax_and_losses_by_hand():
+def test_equations_of_the_game():
     q_network, obs = qmle.QNetwork(generators(1, 2), 8), SIGNS.expand(2, 4, 2)
     args = qmle.Args(num_uniform_samples=5, num_delta_samples=500)
     actions = qmle.sample_actions(generators(3, 4), q_network, obs, args)
@@ -62,17 +61,17 @@ def test_search_set_argmax_and_losses_by_hand():
     assert loss.tolist() == [0.5, 0.5]
 
 
-def test_update_writes_the_best_action_back():
+def test_update_of_the_game():
     q_network, memory = qmle.QNetwork(generators(1, 2), 16), fill(qmle)
     old = memory.a_max.clone()
-    assert old.equal(memory.actions)  # what a_max starts as
+    assert old.equal(memory.actions)
     optimizer = torch.optim.Adam(q_network.parameters(), lr=0.0)
     qmle.train_step(generators(7, 8), q_network, optimizer, memory, qmle.Args(batch_size=30))
     values = [q_network.q_values(memory.obs, a.unsqueeze(2)) for a in (old, memory.a_max)]
     assert (values[1] >= values[0]).all() and (values[1] > values[0]).any()
 
 
-def test_agents_act_on_their_own_observations_without_q():
+def test_agents_act_on_their_own():
     q_network, obs = qmle.QNetwork(generators(1, 2), 16), SIGNS.expand(2, 4, 2)
     others = obs * torch.tensor([1.0, -1.0])  # agent 2 observes the opposite
     del q_network.joint
@@ -80,7 +79,7 @@ def test_agents_act_on_their_own_observations_without_q():
     assert actions[..., 0].equal(changed[..., 0]) and (actions[..., 1] != changed[..., 1]).all()
 
 
-def test_decomposition_is_additive_and_its_argmax_is_each_agents():
+def test_additive_decomposition():
     q_network, args = vdn.QNetwork(generators(1, 2), 16), vdn.Args(num_greedy_samples=20)
     obs, samples = SIGNS.expand(2, 4, 2), vdn.sample_uniform(generators(3, 4), 4, 20)
     joint = torch.cartesian_prod(torch.arange(20), torch.arange(20))
@@ -93,21 +92,19 @@ def test_decomposition_is_additive_and_its_argmax_is_each_agents():
 
 
 @pytest.mark.parametrize("name", ["qmle_climbing", "vdn_climbing"])
-def test_same_seed_same_run_alone_or_beside_others(name, run_script, monkeypatch):
+def test_same_run_beside_others(name, run_script, monkeypatch):
     ends = [run_script(name, f"{SMALL} --output one")]
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)  # one is enough
     ends += [run_script(name, f"{SMALL} {flags}") for flags in ("--output two", "--seed 2")]
-    weights = [end["q_network"].state_dict() for end in ends]
-    for key in weights[0]:
-        assert weights[0][key].equal(weights[1][key])
-        torch.testing.assert_close(weights[0][key][1], weights[2][key][0], rtol=1e-3, atol=1e-5)
-        assert not weights[0][key][0].equal(weights[0][key][1])
+    for one, two, other in zip(*(end["q_network"].parameters() for end in ends), strict=True):
+        assert one.equal(two) and not one[0].equal(one[1])
+        torch.testing.assert_close(one[1], other[0], rtol=1e-3, atol=1e-5)
     states = ends[0]["optimizer"].state.values()
     assert {state["step"].item() for state in states} == {5}  # updates at 20, 30, 40, 50 and 60
     assert (ends[0]["folder"] / f"{name}.csv").exists()
 
 
-def test_each_agent_explores_as_often_as_asked_for(run_script):
+def test_each_agent_explores(run_script):
     flags = "--num-seeds 1 --total-timesteps 4000 --eval-frequency 4000 --train-frequency 500"
     end = run_script("qmle_climbing", f"{flags} --learning-starts 9000 --exploration-epsilon 0.25")
     memory = end["memory"]

@@ -10,26 +10,23 @@ sys.path.insert(0, str(ROOT / "benchmark"))
 import many_seeds
 
 # What differs from qmle_continuous.py, by script; anything else that both have is the same.
+OWN = "Args check_args QNetwork training_loss "
 ALLOWED = {
     # actions are choices, not points of [-1, 1]^A; no delta predictor; small spaces are enumerated
-    "qmle_discrete": "Args check_args PlainEnv make_env QNetwork sample_uniform "
-    "sample_actions argmax_predictor_loss training_loss evaluate",
+    "qmle_discrete": OWN + "PlainEnv make_env sample_uniform sample_actions evaluate "
+    "argmax_predictor_loss",
     # choices too, all of them an output each: exact max, no search, no predictor
-    "dqn_discretized": "Args check_args PlainEnv make_env QNetwork sample_uniform greedy_action "
-    "training_loss train_step evaluate",
+    "dqn_discretized": OWN + "PlainEnv make_env sample_uniform greedy_action train_step evaluate",
     # the method alone: an actor, a search without predictors, a proposal
-    "ddpg_continuous": "Args check_args QNetwork sample_uniform greedy_action "
-    "td_target training_loss train_step",
-    "qtopt_continuous": "Args check_args QNetwork sample_uniform greedy_action "
-    "training_loss train_step",
-    "aql_continuous": "Args check_args QNetwork sample_actions greedy_action "
-    "training_loss train_step",
-    # flags of seeds and workers; stacked parameters; inputs in pinned memory; no video
+    "ddpg_continuous": OWN + "sample_uniform greedy_action td_target train_step",
+    "qtopt_continuous": OWN + "sample_uniform greedy_action train_step",
+    "aql_continuous": OWN + "sample_actions greedy_action train_step",
+    # flags of seeds and workers; stacked parameters; no video
     "qmle_continuous_multiseed": "Args make_env train_step evaluate check_finite",
     # other ingredients, so other flags, networks, search, targets; stacked parameters; workers
-    # are filmed where they play. PlainEnv: before the other scripts became shorter
-    "qmle_plus": "Args check_args PlainEnv make_env QNetwork ReplayMemory sample_actions "
-    "greedy_action training_loss train_step evaluate check_finite",
+    # are filmed where they play. PlainEnv: from before the other scripts became shorter
+    "qmle_plus": OWN + "PlainEnv make_env ReplayMemory sample_actions greedy_action train_step "
+    "evaluate check_finite",
 }
 
 
@@ -38,7 +35,7 @@ def pieces(script):
 
 
 @pytest.mark.parametrize("script", ALLOWED)
-def test_pieces_meant_to_be_the_same_are_the_same_text(script):
+def test_copies_are_the_same_text(script):
     one, two = pieces("qmle_continuous"), pieces(script)
     different = {name for name in one.keys() & two.keys() if one[name] != two[name]}
     assert different <= set(ALLOWED[script].split())
@@ -48,15 +45,14 @@ def test_pieces_meant_to_be_the_same_are_the_same_text(script):
 def test_other_copies_are_the_same_text():
     one, two = pieces("qmle_discrete"), pieces("dqn_discretized")
     different = {name for name in one.keys() & two.keys() if one[name] != two[name]}
-    own = "Args check_args QNetwork greedy_action training_loss train_step"
-    assert different <= set(own.split())
+    assert different <= {*OWN.split(), "greedy_action", "train_step"}
     bandits = [pieces(f"{name}_bandit") for name in ("pg", "dpg", "qmle")]
     climbing = [pieces(f"{name}_climbing") for name in ("qmle", "vdn")]
     assert len({piece["make_folder"] for piece in [*bandits, *climbing]}) == 1
     assert climbing[0]["climbing_reward"] == climbing[1]["climbing_reward"]
 
 
-def test_the_difference_between_continuous_and_discrete_is_small():
+def test_small_difference_to_discrete():
     words = ["diff", ROOT / "qmle_continuous.py", ROOT / "qmle_discrete.py"]
     lines = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
     assert 100 < sum(line[0] in "<>" for line in lines) <= 200

@@ -8,66 +8,55 @@ import pytest
 import qmle_continuous as plain
 import qmle_continuous_multiseed as script
 import torch
-from conftest import ROOT, check_echoes, command, read_scalars, refused, rows, start, tiny, wait_for
+from conftest import ROOT, check_echoes, read_scalars, refused, rows, start, tiny, wait_for
 
 NAME = "qmle_continuous_multiseed"
-S, OBS, A = 3, 5, 2
+S, A = 3, 2
 SEEDS = "--num-seeds 3 --num-workers 2"
 
 
 def make(device="cpu", **flags):
     torch.set_float32_matmul_precision("highest")  # an earlier test may have left TF32 on
     args = script.Args(buffer_size=100, batch_size=16, num_target_samples=20, **flags)
-    networks = [plain.QNetwork(OBS, A, 3).to(device) for _ in range(2 * S)]
-    online, _ = torch.func.stack_module_state(networks[:S])
-    target, _ = torch.func.stack_module_state(networks[S:])
+    made = [conftest.make_update(plain, args, (A, 3), device=device) for _ in range(S)]
+    networks, targets, _, memories = zip(*made, strict=True)
+    online, target = (torch.func.stack_module_state(own)[0] for own in (networks, targets))
     target = {name: value.detach() for name, value in target.items()}
-    memory = script.ReplayMemory(args, OBS, A, torch.device(device), seeds=(S,))
-    memory.rows[:, :60] = torch.rand(S, 60, memory.rows.shape[-1]) * 2 - 1
-    memory.rows[:, :60, -1] = torch.arange(60) % 5 == 0
-    indices = torch.arange(60, device=device).expand(S, -1)
-    td_errors = torch.rand(S, 60, device=device) * 5
-    memory.remember(indices, memory.a_max[:, :60].clone(), td_errors)
+    memory = script.ReplayMemory(args, 5, A, device, seeds=(S,))
+    for name, value in memory.state_dict().items():
+        own = [getattr(memory, name) for memory in memories]
+        value.copy_(torch.stack(own) if value.dim() else own[0])
     optimizer = torch.optim.Adam(online.values(), lr=5e-4, fused=True)
-    return args, networks, online, target, optimizer, memory
+    return args, made, online, target, optimizer, memory
 
 
-TEMPLATES = [script.QNetwork(OBS, A, 3).to("meta") for _ in range(2)]
+TEMPLATES = [script.QNetwork(5, A, 3).to("meta") for _ in range(2)]
 
 
 @pytest.mark.parametrize("device", conftest.DEVICES)
-def test_each_seed_computes_what_the_plain_script_computes(device, monkeypatch):
-    args, networks, online, target, optimizer, memory = make(device)
+def test_each_seed_is_the_plain_script(device, monkeypatch):
+    args, made, online, target, optimizer, memory = make(device)
     indices, drawn, weights = memory.sample(16)
     monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, drawn, weights))
     steps = torch.arange(1.0, 21, device=device)[:, None]
     search = lambda network, features, *_: torch.sin(steps * features[:, None, :A])  # noqa: E731
     for module in (plain, script):
         monkeypatch.setattr(module, "sample_actions", search)
-    before, expected = memory.rows.clone(), []
-    for k in range(S):
-        own = plain.ReplayMemory(args, OBS, A, torch.device(device))
-        own.rows.copy_(before[k])
-        own.priorities.copy_(memory.priorities[k])
-        draw = indices[k], [field[k] for field in drawn], weights[k]
-        monkeypatch.setattr(own, "sample", lambda batch_size, draw=draw: draw)
-        adam = torch.optim.Adam(networks[k].parameters(), lr=5e-4, fused=True)
-        expected.append((plain.train_step(networks[k], networks[S + k], adam, own, args), own))
-
     losses = script.over_seeds(script.training_loss, args, *TEMPLATES)
     metrics = script.train_step(losses, online, target, optimizer, memory, args)
     rel = 1e-5 if device == "cpu" else 1e-3  # cuBLAS sums in another order for many matrices
-    for k, (plain_metrics, own) in enumerate(expected):
-        for name, value in plain_metrics.items():
+    for k, (network, _, _, own) in enumerate(made):
+        draw = indices[k], [field[k] for field in drawn], weights[k]
+        monkeypatch.setattr(own, "sample", lambda batch_size, draw=draw: draw)
+        for name, value in plain.train_step(*made[k], args).items():
             assert metrics[name][k].item() == pytest.approx(value.item(), rel=rel, abs=1e-6), name
-        for name, parameter in networks[k].named_parameters():
+        for name, parameter in network.named_parameters():
             assert online[name].grad[k].allclose(parameter.grad, rtol=1e-3, atol=1e-6), name
         assert memory.a_max[k].equal(own.a_max)
         assert memory.priorities[k].allclose(own.priorities, rtol=1e-3)
-    assert not memory.rows.equal(before)
 
 
-def test_seeds_draw_search_sets_of_their_own():
+def test_search_sets_differ():
     args, _, online, *_ = make(uniform_ratio=0.4, delta_ratio=0.3, categorical_ratio=0.3)
     same = {name: value[:1].detach().expand_as(value) for name, value in online.items()}
     sample = lambda q_network, args, features: script.sample_actions(q_network, features, 50, args)  # noqa: E731
@@ -80,7 +69,7 @@ def test_seeds_draw_search_sets_of_their_own():
         assert not samples[0, 0, part].equal(samples[0, 1, part])
 
 
-def test_actions_and_transitions_go_where_they_belong(run_script, capsys):
+def test_actions_and_transitions_belong(run_script, capsys):
     flags = f"{tiny(NAME, 'Echo', 210)} {SEEDS} --seed 4 --eval-frequency 200 --eval-episodes 2"
     end = run_script(NAME, f"{flags} --save-model --train-frequency 1")
     memory = end["memory"]
@@ -90,12 +79,12 @@ def test_actions_and_transitions_go_where_they_belong(run_script, capsys):
         assert len(rows(run_dir / "eval.csv")) == 3
     assert not memory.actions[0].equal(memory.actions[1])
     with pytest.raises(SystemExit):
-        run_script("qmle_continuous", f"--evaluate-only {run_dir} --eval-episodes 2")
+        run_script("qmle_continuous", f"--evaluate-only {run_dir}")
     assert "mean: " in capsys.readouterr().out
     assert len(read_scalars(end["run_dirs"][1])["losses/td_loss"]) == 2  # at 100 and 200
 
 
-def test_every_seed_starts_as_in_the_plain_script(run_script):
+def test_starts_of_the_plain_script(run_script):
     flags = tiny(NAME, "Reach", 70)  # episodes of 20 steps, no update
     many = run_script(NAME, f"{flags} {SEEDS} --seed 6")
     many["memory"].store()
@@ -104,15 +93,14 @@ def test_every_seed_starts_as_in_the_plain_script(run_script):
         one["memory"].store()
         for name, value in one["q_network"].state_dict().items():
             assert many["online"][name][k].equal(value), name
-        starts = one["memory"].obs[:70:20]
-        assert many["memory"].obs[k, :70:20].equal(starts) and len(starts.unique(dim=0)) == 4
+        assert many["memory"].obs[k, :70:20].equal(one["memory"].obs[:70:20])
 
 
-def test_same_seeds_same_run_resumed_or_not(run_script):
+def test_same_run_resumed_or_not(run_script):
     runs, flags = [], f"{tiny(NAME, 'Pendulum-v1', 330)} {SEEDS} --seed 3"
     for extra in (
         "",
-        "--num-workers 3 --eval-frequency 150 --eval-episodes 1",
+        "--num-workers 3 --eval-frequency 150",
         "--total-timesteps 237 --checkpoint-frequency 150",
     ):
         end = run_script(NAME, f"{flags} {extra}")
@@ -133,7 +121,7 @@ def test_no_process_is_left_behind(how, tmp_path):
     flags = f"{tiny(NAME, 'Neural', 100_000)} --num-seeds 2 --num-workers 1 --no-compile"
     # an environment that starts threads: a process with threads would hang after a fork
     flags += " --eval-frequency 50000"
-    run = start(tmp_path, command(ROOT / f"{NAME}.py", flags), OMP_NUM_THREADS="2")
+    run = start(tmp_path, ROOT / f"{NAME}.py", flags, OMP_NUM_THREADS="2")
     wait_for(lambda: list(tmp_path.glob("runs/*__2__*/episodes.csv")), run)
     workers = psutil.Process(run.pid).children()
     assert len(workers) >= 2  # one that trains and one that evaluates

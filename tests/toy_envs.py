@@ -1,4 +1,4 @@
-"""Small environments for the tests, used through ids such as toy_envs:Reach-v0."""
+"""Small environments for the tests, with ids such as toy_envs:Reach-v0."""
 
 import gymnasium as gym
 import numpy as np
@@ -7,10 +7,7 @@ from dm_control.rl.control import PhysicsError
 
 
 class Reach(gym.Env):
-    """Move a point in the square [-1, 1]^2 to a goal, for 20 steps; the best way is straight.
-
-    The reward is 1 minus the mean distance over the dimensions afterwards.
-    """
+    """Move a point in [-1, 1]^2 to a goal in 20 steps; the reward is 1 - the mean distance."""
 
     low, high = np.array([-0.5, 1.0]), np.array([2.0, 1.5])
 
@@ -33,16 +30,13 @@ class Reach(gym.Env):
         self.point = np.clip(self.point + 0.25 * move, -1, 1)
         return self.observe(), 1 - np.abs(self.point - self.goal).mean(), False, False, {}
 
-    @staticmethod
-    def best_return(seeds, num_steps=20):
-        """Mean return of the best policy over the episodes that start with these seeds."""
-        env, returns = Reach(), []
-        for seed in seeds:
-            env.reset(seed=seed)
-            distance = np.abs(env.goal - env.point)
-            left = np.maximum(distance - 0.25 * np.arange(1, num_steps + 1)[:, None], 0)
-            returns.append((1 - left.mean(1)).sum())
-        return np.mean(returns)
+    @classmethod
+    def best_return(cls, seed):
+        """Return of the best policy in the episode that starts with this seed."""
+        env = cls()
+        env.reset(seed=seed)
+        left = np.abs(env.goal - env.point) - 0.25 * np.arange(1, 21)[:, None]
+        return (1 - left.clip(0).mean(1)).sum()
 
 
 class Broken(Reach):
@@ -55,9 +49,10 @@ class Broken(Reach):
     def step(self, action):
         obs, reward, *rest = super().step(action)
         self.count += 1
-        broken = self.broken if self.count >= 30 else {}
-        obs["point"][0] = broken.get("observation", obs["point"][0])
-        return obs, broken.get("reward", reward), *rest
+        if self.count >= 30:
+            obs["point"][0] = self.broken.get("observation", 0)
+            reward = self.broken.get("reward", reward)
+        return obs, reward, *rest
 
 
 class Diverging(Reach):
@@ -84,9 +79,9 @@ class Neural(Reach):
 
 
 class Echo(gym.Env):
-    """Observes the last digits of the seed of its first reset, episode, step and last action.
+    """Observes the last digits of its first seed, episode, step, action; the reward is their sum.
 
-    Their sum is the reward. Even episodes terminate after 5 to 9 steps, odd ones run to 10.
+    Even episodes terminate after 5 to 9 steps, odd ones run to 10.
     """
 
     action_space = gym.spaces.Box(-1, 1, (2,))
@@ -107,7 +102,7 @@ class Echo(gym.Env):
 
 
 class Combination(gym.Env):
-    """Eleven dials (4^11 joint actions) to set as the observed symbol asks, which earns 1."""
+    """Eleven dials (4^11 joint actions) to set as the observed symbol asks."""
 
     action_space = gym.spaces.MultiDiscrete([4] * 11)
     observation_space = gym.spaces.Discrete(3)
@@ -139,8 +134,8 @@ class Recorder(Reach):
 
 
 class Spaces(gym.Env):
-    def __init__(self, action_space, observation_space):
-        self.action_space, self.observation_space = action_space, observation_space
+    def __init__(self, actions, observations):
+        self.action_space, self.observation_space = actions, observations
 
     def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
@@ -156,25 +151,22 @@ for env in (Combination, Echo, Recorder, Reach, Diverging, Neural):
     num_steps = 10 if env in (Combination, Echo) else 20
     gym.register(f"{env.__name__}-v0", env, max_episode_steps=num_steps)
 gym.register("Endless-v0", Reach)
-for name, kwargs in (
-    ("NanReward", {"reward": np.nan}),
-    ("HugeReward", {"reward": 1e30}),
-    ("OverflowReward", {"reward": 1e39}),  # inf as float32
-    ("NanObservation", {"observation": np.nan}),
-):
+values = {"NanReward": np.nan, "HugeReward": 1e30, "NanObservation": np.nan}
+for name, value in (values | {"OverflowReward": 1e39}).items():  # inf as float32
+    kwargs = {"observation" if "Obs" in name else "reward": value}
     gym.register(f"{name}-v0", Broken, max_episode_steps=20, kwargs=kwargs)
 box = gym.spaces.Box
-vector, action = box(-1, 1, (3,)), box(-1, 1, (2,))
+vector = box(-1, 1, (3,))
 low, high = np.array([[-1.0, 0.0], [-0.8, 5.0]]), np.array([[1.1, 4.0], [0.8, 6.0]])
 mixed = {"a": gym.spaces.Discrete(5), "b": gym.spaces.Dict({"c": vector})}
 mixed |= {"bytes": box(0, 255, (28,), np.uint8), "bodies": box(-1, 1, (5, 2, 3))}
-for name, action_space, observation_space in (
+for name, actions, observations in (
     ("Unbounded", box(-np.inf, np.inf, (2,)), vector),
     ("Start", gym.spaces.Discrete(4, start=-3), vector),
     ("MultiStart", gym.spaces.MultiDiscrete([2, 5], start=[10, -1]), vector),
-    ("MixedObservation", action, gym.spaces.Dict(mixed)),
+    ("MixedObservation", vector, gym.spaces.Dict(mixed)),
     ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
     ("UnevenAction", box(low, high, dtype=np.float64), vector),
 ):
-    spaces = {"action_space": action_space, "observation_space": observation_space}
-    gym.register(f"{name}-v0", Spaces, max_episode_steps=20, kwargs=spaces)
+    kwargs = {"actions": actions, "observations": observations}
+    gym.register(f"{name}-v0", Spaces, max_episode_steps=20, kwargs=kwargs)
