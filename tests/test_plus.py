@@ -41,7 +41,7 @@ def test_n_step_batch_against_brute_force(max_value):
             assert row == pytest.approx(expected, rel=1e-5)
 
 
-def test_hl_gauss_and_norms():
+def test_hl_gauss_and_obs_norm():
     args = script.Args(num_atoms=21)
     values = torch.tensor([-3.0, -1.0, -0.512, 0.0, 0.333, 1.0, 7.0])
     chances = script.hl_gauss(values, args)
@@ -49,85 +49,84 @@ def test_hl_gauss_and_norms():
     assert script.expected_value(chances.log(), args)[2:5].allclose(values[2:5], atol=1e-3)
     # the atom at the value: half a distance is two thirds of a standard deviation
     assert chances[3, 10].item() == pytest.approx(math.erf(2 / 3 / math.sqrt(2)), abs=1e-6)
-    args.batch_norm = True
-    own, batch, x = script.Norm(args, 4), torch.nn.BatchNorm1d(4, momentum=0.01), torch.randn(18, 4)
-    for _ in range(3):
-        assert own(x.view(3, 6, 4)).flatten(0, 1).allclose(batch(x), atol=1e-5)
-    batch.running_var -= (batch.running_var - 0.99**3) / 18  # PyTorch's are unbiased
-    with torch.no_grad():  # not in a loss: running statistics, which stay
-        assert own(x).allclose(batch.eval()(x), atol=1e-5)
-        assert own.mean.allclose(batch.running_mean) and own.var.allclose(batch.running_var)
-    args.batch_norm = False
-    assert script.Norm(args, 4)(x).allclose(torch.nn.LayerNorm(4)(x), atol=1e-5)
-    own = script.Norm(args, 4, affine=False)  # of observations: running averages, in training too
-    assert own(x).allclose((x - own.mean) / (own.var + 1e-5).sqrt(), atol=1e-6) and own.mean.any()
+    own, x = script.ObsNorm(2), torch.tensor([[0.0, 10.0], [4.0, 20.0]])
+    out = own(x)  # a loss: the running averages move by a hundredth and are what counts
+    assert own.mean.tolist() == pytest.approx([0.02, 0.15])
+    assert own.var.tolist() == pytest.approx([1.03, 1.24])  # 0.99 + 0.01 * 4, ... * 25
+    assert out.allclose((x - own.mean) / (own.var + 1e-5).sqrt())
+    with torch.no_grad():
+        assert own(x).equal(out) and own.mean[0].item() == pytest.approx(0.02)
 
 
-def test_predictor_loss_by_hand():
+def test_argmax_predictor_loss_by_hand():
     mean, std, elites = torch.zeros(1, 1), torch.full((1, 1), 0.5), torch.tensor([[[1.0], [-0.6]]])
-    logits = torch.tensor([[[math.log(2.0), 0.0, 0.0]]])  # nearest bins: 2, 0
-    gaussian, categorical = script.predictor_loss(mean, std, logits, elites)
-    assert gaussian.item() == pytest.approx((2**2 / 2 + 1.2**2 / 2) / 2 + math.log(0.5))
-    assert categorical.item() == pytest.approx((math.log(4) + math.log(4 / 2)) / 2)
+    loss = script.argmax_predictor_loss(mean, std, elites)
+    assert loss.item() == pytest.approx((2**2 / 2 + 1.2**2 / 2) / 2 + math.log(0.5))
 
 
-@pytest.mark.parametrize("pessimism, num_few", [(0.0, 3), (1.0, 3), (1.0, 0)])
+@pytest.mark.parametrize("pessimism, num_few", [(0.0, 3), (1.0, 3), (0.5, 8)])
 def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
     flags = {"num_value_samples": num_few, "num_elites": 2, "num_atoms": 0, "width": 8}
-    args = script.Args(pessimism=pessimism, batch_norm=True, **flags)
+    args = script.Args(pessimism=pessimism, **flags)
     q_network, target_network = (script.QNetworks(args, 3, 2) for _ in range(2))
-    predictors = script.ArgmaxPredictors(args, 3, 2)
+    predictor = script.ArgmaxPredictor(args, 3, 2)
     samples, weights = (torch.rand(5, 9, 2) * 2 - 1).requires_grad_(), torch.rand(5)
     monkeypatch.setattr(script, "sample_actions", lambda *_: samples)
     batch = *torch.randn(2, 5, 3), torch.rand(5, 2), *torch.rand(2, 5)
     obs, next_obs, actions, rewards, discounts = batch
-    twins = copy.deepcopy((q_network, predictors))  # a loss moves the running statistics
-    q = twins[0](obs, actions.unsqueeze(1))[:, :, 0, 0].detach()  # (H, B), batch statistics
+    twins = copy.deepcopy((q_network, predictor))  # a loss moves the running averages
+    q = twins[0](obs, actions.unsqueeze(1))[:, :, 0, 0].detach()  # (H, B)
     td_errors, best = torch.zeros(2, 5), []
     for b in range(5):
-        with torch.no_grad():  # running statistics
+        with torch.no_grad():  # running averages that stay
             both = [target_network(next_obs[[b]], samples[b, i].view(1, 1, 2)) for i in range(9)]
-        values = [x.min().item() if pessimism else x.mean().item() for x in both]
-        few = values[1:4] if num_few else values
-        td_errors[:, b] = rewards[b] + discounts[b] * max(few) - q[:, b]
+        values = [(x.mean() + pessimism * (x.min() - x.mean())).item() for x in both]
+        td_errors[:, b] = rewards[b] + discounts[b] * max(values[1 : 1 + num_few]) - q[:, b]
         best.append(np.argsort(values)[:-3:-1].tolist())
-    loss, errors, metrics = script.training_loss(
-        q_network, target_network, predictors, args, batch, weights
-    )
+    networks = q_network, target_network, predictor
+    loss, errors, metrics = script.training_loss(*networks, args, batch, weights)
     assert errors.allclose(td_errors.abs().amax(0), rtol=1e-4)
     assert metrics["losses/td_loss"].allclose((weights * td_errors**2).mean(), rtol=1e-4)
-    learnt, given = ([p for p in x.parameters() if p.requires_grad] for x in (predictors, twins[1]))
+    learnt, given = ([p for p in x.parameters() if p.requires_grad] for x in (predictor, twins[1]))
     elites = samples.detach()[torch.arange(5)[:, None], torch.tensor(best)]
-    likelihood = sum(script.predictor_loss(*twins[1](next_obs), elites))
+    likelihood = script.argmax_predictor_loss(*twins[1](next_obs), elites)
     expected = torch.autograd.grad(likelihood, given)
-    loss.backward()  # reaches no action: the predictors learn the likelihood of elites alone
+    loss.backward()  # reaches no action: the predictor learns the likelihood of elites alone
     assert all(p.grad.allclose(g, atol=1e-6) for p, g in zip(learnt, expected, strict=True))
     assert samples.grad is None and all(p.grad is None for p in target_network.parameters())
     assert all(p.grad is not None for p in q_network.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize("uniform_ratio, mode", [(0.1, 0.6), (0.0, -0.5)])
+@pytest.mark.parametrize("uniform_ratio, mode", [(0.13, 0.6), (0.0, -0.5)])
 def test_uniform_samples_find_the_global_mode(uniform_ratio, mode):
-    shares = {"uniform_ratio": uniform_ratio, "gaussian_ratio": 1 - uniform_ratio}
-    args = script.Args(width=8, categorical_ratio=0.0, num_atoms=0, max_std=0.2, **shares)
-    predictors = script.ArgmaxPredictors(args, 1, 1)
+    args = script.Args(width=8, num_atoms=0, max_std=0.2, uniform_ratio=uniform_ratio)
+    predictor = script.ArgmaxPredictor(args, 1, 1)
     with torch.no_grad():  # at first a narrow Gaussian at the lower mode
-        predictors[-2].weight.zero_()
-        predictors[-2].bias.copy_(torch.tensor([math.atanh(-0.5), -2.0, 0, 0, 0]))
-    optimizer = torch.optim.Adam([p for p in predictors.parameters() if p.requires_grad], lr=0.02)
+        predictor[-1].weight.zero_()
+        predictor[-1].bias.copy_(torch.tensor([math.atanh(-0.5), -2.0]))
+    optimizer = torch.optim.Adam([p for p in predictor.parameters() if p.requires_grad], lr=0.02)
     lower, higher = lambda a: 0.7 - 4 * (a + 0.5) ** 2, lambda a: 1 - 4 * (a - 0.6) ** 2
-    q = lambda obs, a: torch.maximum(lower(a), higher(a)).unsqueeze(0)  # noqa: E731
+    q = lambda obs, a, *_: torch.maximum(lower(a), higher(a)).unsqueeze(0)  # noqa: E731
     batch = *torch.zeros(3, 32, 1), *torch.zeros(2, 32)
-    for _ in range(100):
+    for _ in range(150):
         optimizer.zero_grad()
-        script.training_loss(q, q, predictors, args, batch, torch.ones(32))[0].backward()
+        script.training_loss(q, q, predictor, args, batch, torch.ones(32))[0].backward()
         optimizer.step()
-    for act in (script.greedy_action, script.exploring_action):
-        assert abs(act(q, predictors, args, torch.zeros(1)).item() - mode) < 0.15
+    for explores in (False, True):
+        action = script.best_action(q, predictor, args, torch.zeros(1), explores)
+        assert abs(action.item() - mode) < 0.15
+
+
+def test_search_set():
+    args = script.Args(uniform_ratio=0.25)
+    mean, std = torch.full((3, 2), 0.9), torch.full((3, 2), 0.01)
+    samples = script.sample_actions(mean, std, 8, args)
+    assert samples.shape == (3, 8, 2) and samples[:, 0].equal(mean) and samples.abs().max() <= 1
+    assert ((samples - 0.9).abs() < 0.06)[:, 1:6].all() and (samples[:, 6:] < 0.8).any()
 
 
 def test_runs_repeat_resume_and_evaluate(run_script, monkeypatch, capsys):
-    name, num_updates, adam_step = "qmle_plus", 0, torch.optim.Adam.step
+    name, num_updates, adam_step = "qmle_plus", 0, torch.optim.AdamW.step
     flags = f"{tiny(name, 'Reach', 300)} --num-seeds 2 --width 8 --train-frequency 7 --save-model"
 
     def step(self):
@@ -137,21 +136,22 @@ def test_runs_repeat_resume_and_evaluate(run_script, monkeypatch, capsys):
         if num_updates == 2 * 28 + 10:  # in the step after 168
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)
-    runs = [run_script(name, flags)["run_dirs"] for _ in range(2)]
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    folders = [run_script(name, flags)["run_dir"] for _ in range(2)]
     assert num_updates == 2 * 28  # after 105, 112, ..., 294 steps
-    before, again = ([rows(path / "episodes.csv") for path in run_dirs] for run_dirs in runs)
+    files = [f"seed_{seed}/episodes.csv" for seed in (1, 2)]
+    before, again = ([rows(folder / file) for file in files] for folder in folders)
     assert before == again and before[0] != before[1]
     with pytest.raises(SystemExit, match="130"):
         run_script(name, flags)
-    folder = capsys.readouterr().out.split("stopped after step 169; ")[1].split()[-1]
+    folder = capsys.readouterr().out.split("--resume ")[1].strip().strip("'")
     end = run_script(name, f"--resume {folder}")
     assert num_updates == 3 * 28
-    for k, run_dir in enumerate(end["run_dirs"]):
-        after = rows(run_dir / "episodes.csv")
+    for k, file in enumerate(files):
+        after = rows(end["run_dir"] / file)
         assert after[:9] == before[k][:9] and after[9].startswith("189,")  # a new one at 169
         ended = end["memory"].rows[k, :200, -1].nonzero().flatten()
         assert ended[-3:].tolist() == [159, 168, 188]  # what comes after 168 does not follow it
-        with pytest.raises(SystemExit, match="0"):
-            run_script(name, f"--evaluate-only {run_dir} --eval-episodes 2")
-        assert "mean: " in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run_script(name, f"--evaluate-only {folder} --eval-episodes 2")
+    assert "mean: " in capsys.readouterr().out

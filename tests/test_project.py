@@ -16,7 +16,7 @@ BUDGETS = {  # lines, bytes
     "qtopt_continuous.py": (560, 27_000),
     "aql_continuous.py": (600, 29_000),
     "qmle_continuous_multiseed.py": (760, 38_000),
-    "qmle_plus.py": (760, 40_300),  # what it has today, 18% more than it is meant to
+    "qmle_plus.py": (700, 34_000),
     "qmle_climbing.py": (290, 15_000),
     "vdn_climbing.py": (290, 15_000),
 }

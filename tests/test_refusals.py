@@ -30,9 +30,9 @@ OTHERS = [
     (MANY, "--env-id Pendulum-v1 --num-seeds 9999", ["--buffer-size is 1000000, "]),
     (MANY, "--env-id CartPole-v1", ["CartPole-v1 has actions"]),
     (MANY, "--resume nowhere", ["is not a file of"]),
-    ("qmle_plus", "--num-elites 65", ["--num-elites is 65, expected up to"]),
-    ("qmle_plus", "--num-value-samples 51", ["--num-value-samples is 51, expected below 51"]),
-    ("qmle_plus", "--evaluate-only nowhere", ["is not a model.pt"]),
+    ("qmle_plus", "--num-elites 17", ["--num_target_samples is 16"]),
+    ("qmle_plus", "--num-value-samples 16", ["--num_target_samples is 16"]),
+    ("qmle_plus", "--evaluate-only nowhere", ["is not a file of"]),
     ("qmle_plus", "--env-id CartPole-v1", ["CartPole-v1 has actions"]),
 ]
 for name in ("pg_bandit", "dpg_bandit", "qmle_bandit", "qmle_climbing", "vdn_climbing"):
