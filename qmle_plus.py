@@ -154,8 +154,8 @@ def make_envs(args, video_dir=None):
     def make(k):
         films = video_dir and k == 0
         env = make_env(args.env_id, bool(films))
-        if not env.spec.max_episode_steps:
-            env = gym.wrappers.RecordEpisodeStatistics(gym.wrappers.TimeLimit(env, 1000))
+        if not env.spec.max_episode_steps:  # the statistics stay outside
+            env.env = gym.wrappers.TimeLimit(env.env, 1000)
         if films:  # Shimmy's own frame rate is wrong
             fps = round(1 / getattr(env.unwrapped, "dt", 1 / 30))
             env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)

@@ -155,3 +155,10 @@ def test_runs_repeat_resume_and_evaluate(run_script, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_script(name, f"--evaluate-only {folder} --eval-episodes 2")
     assert "mean: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("env_id", ["Endless", "dm_control/pendulum-swingup-v0"])
+def test_episodes_without_a_limit_of_their_own(env_id, run_script):
+    flags = f"{tiny('qmle_plus', env_id, 1001)} --learning-starts 1001"
+    lines = rows(run_script("qmle_plus", flags)["run_dir"] / "seed_1" / "episodes.csv")
+    assert lines[-1].startswith("1000,") and lines[-1].endswith(",1000")
