@@ -164,7 +164,9 @@ class Run:
             config = json.loads(path.read_text())
             configs[config["args"]["seed"]] = config | {"folder": path.parent}
         for seed in self.seeds():
-            path, folder = self.csv_path(seed), configs[seed]["folder"]
+            path = self.csv_path(seed)
+            folder = configs.get(seed, configs[self.seeds()[0]])["folder"]
+            folder = next(folder.glob(f"seed_{seed}"), folder)  # where a run has all seeds
             path.parent.mkdir(parents=True, exist_ok=True)
             evaluations = (folder / "eval.csv").read_text()
             if evaluations.count("\n") > 1:

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# qmle_plus.py on the 18 tasks of Figure 3, quadruped-run, humanoid-walk and dog-run: five seeds, a million steps, the defaults for all
+# tasks; every 100,000 steps ten greedy episodes of each seed. Not run yet: the screening (plus_ingredients.sh) comes first.
+#   usage: benchmark/plus.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
+# Results: benchmark/results/plus/<task>/qmle_plus/seed_K.csv, manifest.json, plus.png
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python benchmark/launch.py plus "$@" <<'END'
+cartpole-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+cartpole-swingup_sparse  qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup_sparse-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+pendulum-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/pendulum-swingup-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+reacher-hard             qmle_plus  python qmle_plus.py --env-id dm_control/reacher-hard-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+ball_in_cup-catch        qmle_plus  python qmle_plus.py --env-id dm_control/ball_in_cup-catch-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+finger-spin              qmle_plus  python qmle_plus.py --env-id dm_control/finger-spin-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+finger-turn_easy         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_easy-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+finger-turn_hard         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+hopper-stand             qmle_plus  python qmle_plus.py --env-id dm_control/hopper-stand-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+hopper-hop               qmle_plus  python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+fish-swim                qmle_plus  python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+cheetah-run              qmle_plus  python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+walker-stand             qmle_plus  python qmle_plus.py --env-id dm_control/walker-stand-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+walker-walk              qmle_plus  python qmle_plus.py --env-id dm_control/walker-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+walker-run               qmle_plus  python qmle_plus.py --env-id dm_control/walker-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+quadruped-walk           qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+quadruped-run            qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+humanoid-stand           qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+humanoid-walk            qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+dog-walk                 qmle_plus  python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+dog-run                  qmle_plus  python qmle_plus.py --env-id dm_control/dog-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+END
+python benchmark/plot.py plus "$@"
