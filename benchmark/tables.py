@@ -157,14 +157,14 @@ def discrete():
 
 
 TASKS = {  # by action dimensions
-    1: ("cartpole-swingup", "cartpole-swingup_sparse", "pendulum-swingup"),
+    1: ("CartPole-v1", "cartpole-swingup", "cartpole-swingup_sparse", "pendulum-swingup"),
     2: ("ball_in_cup-catch", "finger-spin", "finger-turn_easy", "finger-turn_hard", "reacher-hard"),
     4: ("hopper-hop", "hopper-stand"),
     5: ("fish-swim",),
     6: ("cheetah-run", "walker-run", "walker-stand", "walker-walk"),
-    12: ("quadruped-walk",),
-    21: ("humanoid-stand",),
-    38: ("dog-walk",),
+    12: ("quadruped-run", "quadruped-walk"),
+    21: ("humanoid-stand", "humanoid-walk"),
+    38: ("dog-run", "dog-walk"),
 }
 ACTION_DIMENSIONS = {task: number for number, tasks in TASKS.items() for task in tasks}
 ORDER = list(ACTION_DIMENSIONS).index

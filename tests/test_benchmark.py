@@ -26,6 +26,7 @@ import data
 import diagnose
 import launch
 import patch
+import plot
 import tables
 
 FIGURES = sorted(path.stem for path in BENCHMARK.glob("*.sh") if "launch.py" in path.read_text())
@@ -177,6 +178,10 @@ def test_tables_are_those_of_the_data():
     pages = [page.read_text() for page in tables.PAGES]
     assert [tables.fill(page) for page in pages] == pages, "python benchmark/tables.py"
     assert set(tables.TABLES) <= set(re.findall(r"<!-- table: (\w+) -->", "".join(pages)))
+
+
+def test_no_two_looks_are_alike():
+    assert len(set(map(str, plot.STYLES))) == len(plot.STYLES)
 
 
 def test_curves_and_statistics_by_hand():
