@@ -4,7 +4,7 @@
 # period of target copies, which was found to suit DQN better on walker-walk than that of QMLE; dqn-copy-5000 was chosen by
 # one run on walker-walk (seed 1) of each of 5000 and 10,000.
 #   usage: benchmark/figure_10.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_10/<task>/<variant>/seed_K.csv, manifest.json, figure_10.png
+# Results: benchmark/results/figure_10/<task>/<variant>/seed_K.csv, manifest.json, figure_10.{png,svg}
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py figure_10 "$@" <<'END'

@@ -2,7 +2,7 @@
 # Figure 12: actions on the grid of bins all the time, up to a third or two thirds of the run, or never. Our choices, which
 # the paper leaves open: these tasks and switches, both predictors in all variants, the stored actions kept at the switch.
 #   usage: benchmark/figure_12.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_12/<task>/<variant>/seed_K.csv, manifest.json, figure_12.png
+# Results: benchmark/results/figure_12/<task>/<variant>/seed_K.csv, manifest.json, figure_12.{png,svg}
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py figure_12 "$@" <<'END'

@@ -2,7 +2,7 @@
 # Figure 2: DPG, local QMLE and global QMLE in a continuous bandit, under three exploration strategies, ten seeds each.
 # About five minutes on two CPU cores.
 #   usage: benchmark/figure_2.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_2/<exploration>/<method>/{delta.csv,q.csv,verdict.txt}, figure_2.{png,pdf}
+# Results: benchmark/results/figure_2/<exploration>/<method>/{delta.csv,q.csv,verdict.txt}, figure_2.{png,svg}
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py figure_2 "$@" <<'END'

@@ -4,7 +4,7 @@
 # a task where four or more ran on one H100 at a time (manifest.json); dog-walk and humanoid-stand with six CPU cores each.
 # The 18 tasks are our choice: the paper does not name its own.
 #   usage: benchmark/figure_3.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_3/<task>/<variant>/seed_K.csv, manifest.json, figure_3.png
+# Results: benchmark/results/figure_3/<task>/<variant>/seed_K.csv, manifest.json, figure_3.{png,svg}
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py figure_3 "$@" <<'END'

@@ -3,7 +3,7 @@
 # ones and nothing remembered, so without the stored action as well (uniform-only). Tasks with 1, 2, 4 and 6 action
 # dimensions, our choice.
 #   usage: benchmark/figure_8.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_8/<task>/<variant>/seed_K.csv, manifest.json, figure_8.png
+# Results: benchmark/results/figure_8/<task>/<variant>/seed_K.csv, manifest.json, figure_8.{png,svg}
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py figure_8 "$@" <<'END'

@@ -3,7 +3,7 @@
 # (those of Table 1 give no sample to a predictor when there are two). The tasks are our choice. Sets of 2 are what Figure 8
 # calls amortized; the committed results are copies of those.
 #   usage: benchmark/figure_9.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/figure_9/<task>/<variant>/seed_K.csv, manifest.json, figure_9.png
+# Results: benchmark/results/figure_9/<task>/<variant>/seed_K.csv, manifest.json, figure_9.{png,svg}
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py figure_9 "$@" <<'END'
