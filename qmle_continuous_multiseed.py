@@ -357,7 +357,7 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # the first ones allocate, which a recording must not
+        if self.num_calls < 4:  # these allocate, which a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
@@ -493,7 +493,7 @@ if __name__ == "__main__":
     saved = {"global_step": 0, "wall_time": 0.0}
     if run_dir := args.resume:
         path = run_dir / "checkpoint.pt"
-        try:  # executes no code from the file
+        try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT
         except Exception as error:  # missing, cut, another's
@@ -553,13 +553,13 @@ if __name__ == "__main__":
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
     training_losses = over_seeds(training_loss, args, *templates)
-    device_obs = torch.zeros(len(seeds), sizes[0], device=device)
+    host_obs = torch.zeros(len(seeds), sizes[0], pin_memory=on_cuda)
 
     def search():
-        return greedy_actions([online], device_obs)
+        return greedy_actions([online], host_obs.to(device, non_blocking=True))
 
     def policy(obs):
-        device_obs.copy_(torch.from_numpy(obs))
+        host_obs.numpy()[:] = obs
         return search().cpu().numpy()
 
     def update():
@@ -605,7 +605,7 @@ if __name__ == "__main__":
         text = json.dumps(config, indent=2, default=str)
         (run_dir / f"config{global_step or ''}.json").write_text(text)
         writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
-        atexit.register(writers[-1].close)  # on an error too: what was logged stays
+        atexit.register(writers[-1].close)  # on an error too
         logs += [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
     if args.resume:
         for file, size in zip(logs, saved["logs"], strict=True):
@@ -627,12 +627,13 @@ if __name__ == "__main__":
     if args.resume and (taken["episode"] != saved["episodes"]).any():
         print("an episode cannot go on: a new one starts")
     print(f"runs: {run_dirs[0]} ..., from step {global_step} on {device}")
+    checkpoint = run_dirs[0] / "checkpoint.pt"
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     latest, pauses = np.full(len(seeds), np.nan), True
     while True:
         if pauses:  # the environments, at first and where more than a step is due
-            last = global_step == args.total_timesteps
-            if stop or last and args.resume or is_due(args.checkpoint_frequency):
+            last = global_step >= args.total_timesteps
+            if stop or last and checkpoint.exists() or is_due(args.checkpoint_frequency):
                 memory.store()
                 state = {"script": SCRIPT, "words": words, "sizes": sizes, "seeds": seeds}
                 state |= {"online": online, "target": target, "global_step": global_step}
@@ -643,7 +644,7 @@ if __name__ == "__main__":
                 state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
                 state |= {"names": [run_dir.name for run_dir in run_dirs]}
                 state |= {"wall_time": time.time() - start}
-                save(state, run_dirs[0] / "checkpoint.pt")
+                save(state, checkpoint)
                 if stop:
                     command = f"python '{sys.argv[0]}' --resume '{run_dirs[0]}'"
                     tqdm.write(f"stopped; to go on: {command}")
@@ -651,7 +652,7 @@ if __name__ == "__main__":
             if is_due(args.eval_frequency):
                 returns = evaluate(policy, eval_envs, args, stop)
                 if stop:
-                    continue  # it comes again when the run goes on
+                    continue  # it comes again on --resume
                 for k, own in enumerate(returns):
                     for row in enumerate(own):
                         print(global_step, *row, time.time() - start, sep=",", file=logs[2 * k + 1])

@@ -357,7 +357,7 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # the first ones allocate, which a recording must not
+        if self.num_calls < 4:  # these allocate, which a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
@@ -416,7 +416,7 @@ if __name__ == "__main__":
     saved = {"global_step": 0, "wall_time": 0.0}
     if run_dir := args.evaluate_only or args.resume:
         path = run_dir / ("model.pt" if args.evaluate_only else "checkpoint.pt")
-        try:  # executes no code from the file
+        try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT
         except Exception as error:  # missing, cut, another's
@@ -440,20 +440,20 @@ if __name__ == "__main__":
     q_network, target_network = (QNetwork(sizes[0], *sizes[2:4]).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
     global_step = saved["global_step"]
-    device_obs = torch.zeros(sizes[0], device=device)
+    host_obs = torch.zeros(sizes[0], pin_memory=on_cuda)
 
     def search():
-        return greedy_action(q_network, args, device_obs)
+        return greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
 
     def policy(obs):
-        device_obs.copy_(torch.from_numpy(obs))
+        host_obs.numpy()[:] = obs
         return search().cpu().numpy()
 
     if args.evaluate_only:
         q_network.load_state_dict(saved["q_network"])
         returns = evaluate(policy, args, stop, run_dir / "videos")
         print("returns:", returns, "mean:", np.mean(returns))
-        sys.exit()
+        sys.exit(bool(stop))
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
     num = max(args.num_target_samples * args.batch_size, args.num_greedy_samples)
     free -= (not by_value) * 12 * num * action_size * max(num_choices)  # one-hot actions
@@ -501,7 +501,7 @@ if __name__ == "__main__":
         run = {"id": run_dir.name, "name": run_dir.name, "resume": "allow"}
         wandb.init(**run, config=config, sync_tensorboard=True)
     writer = SummaryWriter(run_dir, purge_step=global_step + 1)
-    atexit.register(writer.close)  # on an error too: what was logged stays
+    atexit.register(writer.close)  # on an error too
     start = time.time() - saved["wall_time"]
     logs = [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
 
@@ -536,26 +536,27 @@ if __name__ == "__main__":
         logs[0].write("global_step,episodic_return,episodic_length,wall_time\n")
         logs[1].write("global_step,episode,episodic_return,wall_time\n")
     print(f"run: {run_dir}, from step {global_step} on {device}")
+    checkpoint = run_dir / "checkpoint.pt"
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     while True:
         if ended:
             obs, _ = env.reset(seed=episode_seed(args.seed, env.episode_count))
         model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
-        last = global_step == args.total_timesteps
-        if stop or last and args.resume or is_due(args.checkpoint_frequency):
+        last = global_step >= args.total_timesteps
+        if stop or last and checkpoint.exists() or is_due(args.checkpoint_frequency):
             memory.store()
             state = model | {name: module.state_dict() for name, module in modules.items()}
             state |= {"episode": (env.episode_count, env.episode_lengths)}
             state |= {"logs": [file.seek(0, 2) for file in logs], "wall_time": time.time() - start}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
-            save(state, run_dir / "checkpoint.pt")
+            save(state, checkpoint)
             if stop:
                 tqdm.write(f"stopped; to go on: python '{sys.argv[0]}' --resume '{run_dir}'")
                 sys.exit(128 + stop[0])
         if is_due(args.eval_frequency):
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:
-                continue  # it comes again when the run goes on
+                continue  # it comes again on --resume
             for row in enumerate(returns):
                 print(global_step, *row, time.time() - start, sep=",", file=logs[1])
             log("eval/episodic_return", np.mean(returns))
@@ -565,7 +566,7 @@ if __name__ == "__main__":
             action = sample_uniform((), torch.tensor(num_choices)).numpy()
         else:
             action = policy(obs)
-        # Learn from the steps so far, here for a GPU to work on it during env.step.
+        # Learn from the steps so far; a GPU works on it during env.step.
         learns = global_step >= args.learning_starts
         if learns and is_due(args.train_frequency):
             memory.store()

@@ -29,6 +29,7 @@ import copy
 import functools
 import itertools
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -163,13 +164,12 @@ def make_envs(args, video_dir=None):
 
     makers = [functools.partial(make, k) for k in range(args.num_seeds)]
     mode = gym.vector.AutoresetMode.SAME_STEP
-    envs = gym.vector.AsyncVectorEnv(makers, context="fork", autoreset_mode=mode)
-    atexit.register(lambda: [process.kill() for process in envs.processes])
-    return envs
+    atexit.register(lambda: [process.kill() for process in multiprocessing.active_children()])
+    return gym.vector.AsyncVectorEnv(makers, context="fork", autoreset_mode=mode)
 
 
 class ObsNorm(nn.Module):
-    """Normalizes observations (..., obs_size) by running averages, which losses update."""
+    """Normalizes (..., obs_size) by running averages, which losses update."""
 
     def __init__(self, obs_size):
         super().__init__()
@@ -208,7 +208,7 @@ class QNetwork(nn.Module):
         """obs (B, obs_size), N actions each (B, N, A) -> logits (B, N, atoms)."""
         with torch.autocast(obs.device.type, torch.bfloat16, enabled=bfloat16):
             x = self.joint(self.obs_stream(obs).unsqueeze(1) + self.action_stream(actions))
-        return self.output(x.float())  # in bfloat16 actions of nearby values would be equal
+        return self.output(x.float())  # in bfloat16 near values would be equal
 
 
 class QNetworks(nn.ModuleList):
@@ -222,7 +222,7 @@ class QNetworks(nn.ModuleList):
 
 
 class ArgmaxPredictor(nn.Sequential):
-    """A Gaussian for each action dimension."""
+    """A Gaussian per action dimension."""
 
     def __init__(self, args, obs_size, action_size):
         first = ObsNorm(obs_size), nn.Linear(obs_size, args.width), ResidualBlock(args.width)
@@ -261,7 +261,7 @@ class ReplayMemory(nn.Module):
         self.discounted_return = self.gamma * self.discounted_return + reward
         largest = self.largest_return.numpy()
         np.maximum(largest, np.abs(self.discounted_return), out=largest)
-        self.discounted_return = self.discounted_return * np.logical_not(ended)
+        self.discounted_return *= 1 - terminated  # not by truncation
 
     def store(self):
         """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
@@ -432,7 +432,7 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # the first ones allocate, which a recording must not
+        if self.num_calls < 4:  # these allocate, which a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
@@ -455,12 +455,12 @@ def evaluate(policy, envs, args, stop):
     returns, seed = [[] for _ in range(args.num_seeds)], args.seed + 10**6
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
         torch.manual_seed(seed)
-        obs, _ = envs.reset(seed=seed)
+        obs, _ = envs.reset(seed=seed % 2**31)
         for step in tqdm(itertools.count(1), "evaluation", leave=False):
             obs, rewards, terminated, truncated, infos = envs.step(policy(obs))
             check_finite(step, range(args.seed, seed), obs=obs, reward=rewards)
             for k in np.flatnonzero(terminated | truncated):
-                returns[k].append(infos["final_info"]["episode"]["r"][k])
+                returns[k].append(float(infos["final_info"]["episode"]["r"][k]))
             if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
                 return [own[: args.eval_episodes] for own in returns]
 
@@ -479,7 +479,7 @@ if __name__ == "__main__":
     saved = {"global_step": 0, "wall_time": 0.0}
     if run_dir := args.evaluate_only or args.resume:
         path = run_dir / ("model.pt" if args.evaluate_only else "checkpoint.pt")
-        try:  # executes no code from the file
+        try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT
         except Exception as error:  # missing, cut, another's
@@ -509,7 +509,7 @@ if __name__ == "__main__":
         torch.manual_seed(seed)
         kinds = QNetworks, QNetworks, ArgmaxPredictor
         modules.append([kind(args, *sizes[:2]).to(device) for kind in kinds])
-    # Weights (S, ...) by name: online, target and predictor.
+    # Weights (S, ...) by name: online, target, predictor.
     networks = [torch.func.stack_module_state(own)[0] for own in zip(*modules, strict=True)]
     networks[1] = {name: value.detach().clone() for name, value in networks[0].items()}
     if "networks" in saved:
@@ -524,21 +524,21 @@ if __name__ == "__main__":
     options = {"dynamic": False, "options": {"fallback_random": True}, "disable": not args.compile}
     templates = [module.to("meta") for module in modules[0]]
     training_losses = torch.compile(over_seeds(training_loss, args, *templates), **options)
-    device_obs = torch.zeros(len(seeds), sizes[0], device=device)
+    host_obs = torch.zeros(len(seeds), sizes[0], pin_memory=on_cuda)
     searches = []  # greedy and exploring
     for explores in (False, True):
         function = functools.partial(best_action, explores=explores)
         function = torch.compile(over_seeds(function, args, *templates[1:]), **options)
-        searches.append(functools.partial(function, networks[::2], device_obs))
+        searches.append(lambda f=function: f(networks[::2], host_obs.to(device, non_blocking=True)))
 
     def policy(obs, explores=False):
-        device_obs.copy_(torch.from_numpy(obs))
+        host_obs.numpy()[:] = obs
         return searches[explores]().cpu().numpy()
 
     if args.evaluate_only:
         returns = evaluate(policy, eval_envs, args, stop)
-        print("returns:", *returns, "mean:", np.mean(returns))
-        sys.exit()
+        print("returns:", *returns, "mean:", np.mean(sum(returns, [])))
+        sys.exit(bool(stop))
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
     if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 16) // args.num_seeds):
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
@@ -572,7 +572,7 @@ if __name__ == "__main__":
     start, writers, logs = time.time() - saved["wall_time"], [], []
     for folder in (run_dir / f"seed_{seed}" for seed in seeds):
         writers.append(SummaryWriter(folder, purge_step=global_step + 1))
-        atexit.register(writers[-1].close)  # on an error too: what was logged stays
+        atexit.register(writers[-1].close)  # on an error too
         logs += [open(folder / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
 
     def log(k, name, value):
@@ -596,25 +596,26 @@ if __name__ == "__main__":
             logs[2 * k + 1].write("global_step,episode,episodic_return,wall_time\n")
     obs, _ = envs.reset(seed=[(seed + 10**4 * global_step) % 2**31 for seed in seeds])
     print(f"run: {run_dir}, from step {global_step} on {device}")
+    checkpoint = run_dir / "checkpoint.pt"
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
     latest = np.full(len(seeds), np.nan)
     while True:
-        last = global_step == args.total_timesteps
+        last = global_step >= args.total_timesteps
         model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
         model["networks"] = networks
-        if stop or last and args.resume or is_due(args.checkpoint_frequency):
+        if stop or last and checkpoint.exists() or is_due(args.checkpoint_frequency):
             memory.store()
             state = model | {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             state |= {"logs": [file.seek(0, 2) for file in logs], "wall_time": time.time() - start}
-            save(state, run_dir / "checkpoint.pt")
+            save(state, checkpoint)
             if stop:
                 tqdm.write(f"stopped; to go on: python '{sys.argv[0]}' --resume '{run_dir}'")
                 sys.exit(128 + stop[0])
         if is_due(args.eval_frequency):
             returns = evaluate(policy, eval_envs, args, stop)
             if stop:
-                continue  # it comes again when the run goes on
+                continue  # it comes again on --resume
             for k, own in enumerate(returns):
                 for row in enumerate(own):
                     print(global_step, *row, time.time() - start, sep=",", file=logs[2 * k + 1])

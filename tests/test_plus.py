@@ -28,7 +28,7 @@ def test_n_step_batch_against_brute_force(max_value):
     for k in range(2):
         returns = [0.0]
         for t in range(11):
-            returns.append(rewards[t, k] + 0.5 * returns[-1] * (t == 0 or not ended[t - 1, k]))
+            returns.append(rewards[t, k] + 0.5 * returns[-1] * (t == 0 or not terminated[t - 1, k]))
         scale = max_value or np.abs(returns).max()
         for t in range(4, 11):
             last = t
