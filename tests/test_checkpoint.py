@@ -77,11 +77,12 @@ def test_an_episode_that_cannot_go_on(env, extra, run_script, capsys):
     flags = tiny(MAIN, env, 333) + extra
     run_dir = run_script(MAIN, f"{flags} --checkpoint-frequency 333")["run_dir"]
     before = rows(run_dir / "episodes.csv")
-    run_script(MAIN, f"--resume {run_dir} --total-timesteps 600")
+    env = run_script(MAIN, f"--resume {run_dir} --total-timesteps 600")["env"]
     assert "the episode cannot go on" in capsys.readouterr().out
     after = rows(run_dir / "episodes.csv")
     step, _, length = after[len(before)].split(",")
     assert after[: len(before)] == before and int(step) == 333 + int(length)
+    assert env.episode_count == len(after)  # one was given up
 
 
 def has_lines(folder, name, number):
