@@ -102,7 +102,7 @@ def test_signals_leave_a_checkpoint(tmp_path, run_script):
     python, script, *words = shlex.split(output.split("to go on: ")[1])
     checkpoint = the_run(folder) / "checkpoint.pt"
     before = checkpoint.stat().st_mtime
-    process = start(folder, script, f"{shlex.join(words)} --checkpoint-frequency 200")
+    process = start(folder, script, f"{shlex.join(words)} --checkpoint-frequency 330")
     wait_for(lambda: checkpoint.stat().st_mtime > before, process)
     process.kill()
     process.communicate()
