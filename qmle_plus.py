@@ -623,8 +623,8 @@ if __name__ == "__main__":
         if last:
             break
         learns = global_step >= args.learning_starts
-        random = torch.rand(len(seeds), sizes[1]).numpy() * 2 - 1
-        actions = policy(obs, explores=True) if learns else random
+        shape = len(seeds), sizes[1]
+        actions = policy(obs, explores=True) if learns else torch.rand(shape).numpy() * 2 - 1
         envs.step_async(actions)
         # Learn from the steps so far, while the environments take the next one.
         if learns and is_due(args.train_frequency):

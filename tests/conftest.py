@@ -13,7 +13,7 @@ import time
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ["WANDB_MODE"] = "offline"
 os.environ["WANDB_SILENT"] = "true"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # processes that share cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ import torch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAIN = "qmle_continuous"
-LEARNING = [MAIN, "qmle_discrete", "dqn_discretized"]  # scripts of the same shape
+LEARNING = [MAIN, "qmle_discrete", "dqn_discretized"]
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
 TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500 --eval-episodes 1"
@@ -66,7 +66,7 @@ def run_script(tmp_path, monkeypatch):
         return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
     yield run
-    for number, handler in handlers:  # what a script does with them is for its own process
+    for number, handler in handlers:
         signal.signal(number, handler)
 
 
@@ -113,7 +113,7 @@ def make_update(script, args, last, num=50, device="cpu"):
     actions = torch.rand(num, size) * 2 - 1
     if size != last[0]:  # choices
         actions = (torch.rand(num, size) * torch.tensor(last[0])).floor()
-    memory.rows[:num, 10:-2] = actions.repeat(1, 2)  # a_max is the action
+    memory.rows[:num, 10:-2] = actions.repeat(1, 2)
     memory.rows[:num, -1] = torch.arange(num) % 5 == 0  # terminated
     td_errors = torch.rand(num, device=device) * 5
     memory.remember(torch.arange(num, device=device), memory.a_max[:num].clone(), td_errors)

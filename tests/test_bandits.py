@@ -76,7 +76,7 @@ def test_equations_of_figure_2_by_hand():
     loss = qmle_bandit.argmax_predictor_loss(mu, torch.tensor([[0.9, -0.4], [1.0, 0.0]]))
     assert loss.item() == pytest.approx((0.16 + 0.16) / 2 + 0.5)
     loss.backward()
-    assert mu.grad.allclose(torch.tensor([[-0.4, 0.4], [-1.0, 0.0]]))  # so it steps towards a_max
+    assert mu.grad.allclose(torch.tensor([[-0.4, 0.4], [-1.0, 0.0]]))
 
 
 QUICK = "--exploration uniform --num-seeds 3 --total-timesteps 1400 --learning-starts 600"
@@ -85,7 +85,7 @@ QUICK += " --learning-rate 3e-3"
 
 @pytest.mark.parametrize("method, bump", [("dpg", 0), ("qmle --sampling local", 0), ("qmle", 1)])
 def test_verdict_of_figure_2(method, bump, run_script, monkeypatch):
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)  # is slow
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
     name, *sampling = method.split(maxsplit=1)
     end = run_script(f"{name}_bandit", " ".join([QUICK, *sampling]))
     assert end["in_basin"].all() and (end["reached"] == bump).all(), end["mu"][-1]

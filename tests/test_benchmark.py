@@ -72,7 +72,7 @@ def launcher(tmp_path):
 def waiting_learner(launcher):
     while launcher.poll() is None:
         for process in psutil.Process(launcher.pid).children(recursive=True):
-            with contextlib.suppress(psutil.Error):  # of processes that have ended meanwhile
+            with contextlib.suppress(psutil.Error):
                 if pathlib.Path(process.cwd(), "runs/some/waits").exists():
                     return process
         time.sleep(0.05)
@@ -100,7 +100,7 @@ def test_no_command_is_repeated(tmp_path):
     run = launch.read_runs([line], tmp_path, tmp_path / "runs")[0]
     run()
     manifest = launch.read_manifest(tmp_path)
-    assert run.is_done(manifest) and not run.is_done({})  # nobody claims them
+    assert run.is_done(manifest) and not run.is_done({})
     before = run.csv_path(3).stat()
     run()
     assert run.csv_path(3).stat() == before

@@ -119,7 +119,7 @@ def test_signals_in_an_evaluation(tmp_path):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 130 and "stopped; to go on" in output
-    assert len(rows(the_run(tmp_path) / "eval.csv")) == 1  # it comes again
+    assert len(rows(the_run(tmp_path) / "eval.csv")) == 1
     flags = f"--resume {the_run(tmp_path)} --compile"
     process = start(tmp_path, CONTINUOUS, flags, TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
     while "compiling" not in (line := process.stderr.readline()):
@@ -188,5 +188,5 @@ def test_flags_given_anew_count(finished, tmp_path, run_script):
     assert "ratios sum to 1.1, expected 1" in line  # with the flags of the run, not the defaults
     flags = "--resume run --total-timesteps 340 --gamma 0.5 --learning-rate 0.25"
     end = run_script(MAIN, f"{flags} --uniform-ratio 0.7 --delta-ratio 0.2")
-    assert end["args"].gamma == 0.5 and end["args"].batch_size == 16  # the latter as before
+    assert end["args"].gamma == 0.5 and end["args"].batch_size == 16
     assert end["optimizer"].param_groups[0]["lr"] == 0.25 and end["global_step"] == 340

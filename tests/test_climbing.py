@@ -94,7 +94,7 @@ def test_additive_decomposition():
 @pytest.mark.parametrize("name", ["qmle_climbing", "vdn_climbing"])
 def test_same_run_beside_others(name, run_script, monkeypatch):
     ends = [run_script(name, f"{SMALL} --output one")]
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)  # one is enough
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
     ends += [run_script(name, f"{SMALL} {flags}") for flags in ("--output two", "--seed 2")]
     for one, two, other in zip(*(end["q_network"].parameters() for end in ends), strict=True):
         assert one.equal(two) and not one[0].equal(one[1])
