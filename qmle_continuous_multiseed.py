@@ -553,14 +553,18 @@ if __name__ == "__main__":
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
     greedy_actions = over_seeds(greedy_action, args, templates[0])
     training_losses = over_seeds(training_loss, args, *templates)
-    host_obs = torch.zeros(len(seeds), sizes[0], pin_memory=on_cuda)
+    host_obs, host_actions = (torch.zeros(len(seeds), i, pin_memory=on_cuda) for i in sizes[:2])
 
     def search():
-        return greedy_actions([online], host_obs.to(device, non_blocking=True))
+        actions = greedy_actions([online], host_obs.to(device, non_blocking=True))
+        host_actions.copy_(actions, non_blocking=True)
 
     def policy(obs):
         host_obs.numpy()[:] = obs
-        return search().cpu().numpy()
+        search()
+        if on_cuda:
+            torch.cuda.synchronize()
+        return host_actions.numpy().copy()
 
     def update():
         return train_step(training_losses, online, target, optimizer, memory, args)
@@ -669,13 +673,13 @@ if __name__ == "__main__":
             metrics = update()
         if learns and is_due(args.target_network_frequency):
             torch._foreach_copy_([*target.values()], [value.detach() for value in online.values()])
+        envs.wait()
         if learns and is_due(100 * args.train_frequency):  # reading waits for a GPU
             metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})
                 for k, own in enumerate(value.tolist()):
                     log(k, name, own)
-        envs.wait()
         global_step += 1
         obs, taken = taken["obs"], envs.rows.copy()  # what the step has led to
         pauses = stop or global_step in (args.total_timesteps, args.discrete_until)

@@ -51,6 +51,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 SCRIPT = Path(__file__).stem
+LayerNorm = functools.partial(nn.LayerNorm, elementwise_affine=False)
 Share = Annotated[float, (0, 1)]  # with its range
 Count = Annotated[int, (1, 10**12)]
 Number = Annotated[int, (0, 10**12)]
@@ -100,7 +101,7 @@ class Args:
     # machine
     cuda: bool = True  # if there is a CUDA device
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
-    mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
+    mixed_precision: bool = True  # with --compile: bfloat16, TF32
     bfloat16 = False  # not a flag
 
 
@@ -148,9 +149,9 @@ def make_env(env_id, render=False):
 
 def make_envs(args, video_dir=None):
     """An environment per seed, in processes of their own; films the first."""
-    torch.set_num_threads(1)  # no fork survives the threads that an environment may start
+    torch.set_num_threads(1)  # no fork survives other threads
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # a child begins so; they are for this process
+        signal.signal(number, signal.SIG_IGN)  # a child begins so
 
     def make(k):
         films = video_dir and k == 0
@@ -184,54 +185,60 @@ class ObsNorm(nn.Module):
         return (obs - self.mean) * (self.var + 1e-5).rsqrt()
 
 
+class Linear(nn.Module):
+    """nn.Linear of H heads at once: (H or 1, M, inputs) -> (H, M, outputs)."""
+
+    def __init__(self, heads, inputs, outputs):
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(heads, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(heads, 1, outputs).uniform_(-bound, bound))
+
+    def forward(self, x):
+        return x @ self.weight + self.bias
+
+
 class ResidualBlock(nn.Sequential):
-    def __init__(self, width):  # as in SimBa (Lee et al. 2025)
-        inside = nn.Linear(width, 4 * width), nn.ReLU(), nn.Linear(4 * width, width)
-        super().__init__(nn.LayerNorm(width), *inside)
+    def __init__(self, heads, width):  # as in SimBa (Lee et al. 2025)
+        layers = Linear(heads, width, 4 * width), nn.ReLU(), Linear(heads, 4 * width, width)
+        super().__init__(LayerNorm(width), *layers)
 
     def forward(self, x):
         return x + super().forward(x)
 
 
 class QNetwork(nn.Module):
-    """Action-in network of the distribution of Q(s, a) over atoms."""
+    """Action-in networks of the distribution of Q(s, a) over atoms; H with nothing in common."""
 
     def __init__(self, args, obs_size, action_size):
         super().__init__()
-        width = args.width
-        self.obs_stream = nn.Sequential(ObsNorm(obs_size), nn.Linear(obs_size, width))
-        self.action_stream = nn.Linear(action_size, width)
-        self.joint = nn.Sequential(ResidualBlock(width), ResidualBlock(width), nn.LayerNorm(width))
-        self.output = nn.Linear(width, max(args.num_atoms, 1))
+        self.args, heads, width = args, args.num_heads, args.width
+        self.obs_stream = nn.Sequential(ObsNorm(obs_size), Linear(heads, obs_size, width))
+        self.action_stream = Linear(heads, action_size, width)
+        blocks = ResidualBlock(heads, width), ResidualBlock(heads, width)
+        self.joint = nn.Sequential(*blocks, LayerNorm(width))
+        self.output = Linear(heads, width, max(args.num_atoms, 1))
 
-    def forward(self, obs, actions, bfloat16=False):
-        """obs (B, obs_size), N actions each (B, N, A) -> logits (B, N, atoms)."""
-        with torch.autocast(obs.device.type, torch.bfloat16, enabled=bfloat16):
-            x = self.joint(self.obs_stream(obs).unsqueeze(1) + self.action_stream(actions))
-        return self.output(x.float())  # in bfloat16 near values would be equal
-
-
-class QNetworks(nn.ModuleList):
-    """H heads with nothing in common: logits (H, B, N, atoms)."""
-
-    def __init__(self, args, *sizes):
-        super().__init__(QNetwork(args, *sizes) for _ in range(args.num_heads))
-
-    def forward(self, *inputs):
-        return torch.stack([head(*inputs) for head in self])
+    def forward(self, obs, actions):
+        """obs (B, obs_size), N actions each (B, N, A) -> logits (H, B, N, atoms)."""
+        with torch.autocast(obs.device.type, torch.bfloat16, enabled=self.args.bfloat16):
+            obs = self.obs_stream(obs).repeat_interleave(actions.shape[1], 1)
+            x = self.joint(obs + self.action_stream(actions.flatten(0, 1)))
+        # In bfloat16 near values would be equal.
+        return self.output(x.float()).unflatten(1, actions.shape[:2])
 
 
 class ArgmaxPredictor(nn.Sequential):
     """A Gaussian per action dimension."""
 
     def __init__(self, args, obs_size, action_size):
-        first = ObsNorm(obs_size), nn.Linear(obs_size, args.width), ResidualBlock(args.width)
-        super().__init__(*first, nn.LayerNorm(args.width), nn.Linear(args.width, 2 * action_size))
+        first = ObsNorm(obs_size), Linear(1, obs_size, args.width), ResidualBlock(1, args.width)
+        super().__init__(*first, LayerNorm(args.width), Linear(1, args.width, 2 * action_size))
         self.min_std, self.max_std = args.min_std, args.max_std
 
     def forward(self, obs):
         """obs (B, obs_size) -> mean and s.d. (B, A)."""
-        mean, log_std = super().forward(obs).chunk(2, -1)
+        mean, log_std = super().forward(obs)[0].chunk(2, -1)
         return mean.tanh(), self.min_std * (self.max_std / self.min_std) ** log_std.sigmoid()
 
 
@@ -240,40 +247,35 @@ class ReplayMemory(nn.Module):
 
     def __init__(self, args, obs_size, action_size, device, seeds=()):
         super().__init__()
-        self.alpha, self.beta = args.priority_exponent, args.importance_exponent
-        self.gamma, self.n_step, self.max_value = args.gamma, args.n_step, args.max_value
+        self.args, self.gamma = args, args.gamma
         self.sizes = obs_size, obs_size, action_size, 1, 1, 1
-        rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
-        self.rows = nn.Buffer(rows)
-        self.priorities = nn.Buffer(torch.zeros(rows.shape[:-1], device=device))
+        size = *seeds, args.buffer_size
+        self.rows = nn.Buffer(torch.zeros(*size, sum(self.sizes), device=device))
+        self.priorities = nn.Buffer(torch.zeros(size, device=device))
         self.max_priority = nn.Buffer(torch.ones(*seeds, 1, device=device))
         self.num_stored = nn.Buffer(torch.zeros((), dtype=torch.int64))
         self.newest = nn.Buffer(torch.zeros((), dtype=torch.int64, device=device))
         self.scale = nn.Buffer(torch.ones(*seeds, 1, device=device))
-        self.largest_return = nn.Buffer(torch.full(seeds, 1e-6, dtype=torch.float64))
-        self.discounted_return = np.zeros(seeds)  # up to the last step
-        self.new_rows = []  # on the host, until store
+        self.largest_return = nn.Buffer(torch.full(seeds, args.max_value or 1e-6))
+        self.discounted_return = np.zeros(seeds)
 
     def add(self, obs, action, reward, next_obs, terminated, ended):
-        """Takes a transition; ended: by termination or truncation."""
-        row = obs, next_obs, action, np.stack([reward, terminated, ended], axis=-1)
-        self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
+        """Writes a transition over the oldest row; ended: by termination or truncation."""
         self.discounted_return = self.gamma * self.discounted_return + reward
         largest = self.largest_return.numpy()
-        np.maximum(largest, np.abs(self.discounted_return), out=largest)
+        if not self.args.max_value:
+            np.maximum(largest, np.abs(self.discounted_return), out=largest)
         self.discounted_return *= 1 - terminated  # not by truncation
-
-    def store(self):
-        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
-        while self.new_rows:
-            first = int(self.num_stored) % self.rows.shape[-2]
-            new_rows = self.new_rows[: self.rows.shape[-2] - first]
-            last, self.new_rows = first + len(new_rows), self.new_rows[len(new_rows) :]
-            self.rows[..., first:last, :] = torch.from_numpy(np.stack(new_rows, axis=-2))
-            self.priorities[..., first:last] = self.max_priority
-            self.num_stored += len(new_rows)
-            self.newest.fill_(last - 1)
-        self.scale[:] = self.max_value or self.largest_return.unsqueeze(-1)
+        row = obs, next_obs, action, np.stack([reward, terminated, ended, largest], axis=-1)
+        new = torch.from_numpy(np.concatenate(row, axis=-1, dtype=np.float32))
+        if self.rows.is_cuda:  # one copy, without waiting
+            new = new.pin_memory().to(self.rows.device, non_blocking=True)
+        index = int(self.num_stored) % self.rows.shape[-2]
+        self.rows[..., index, :] = new[..., :-1]
+        self.scale[:] = new[..., -1:]
+        self.priorities[..., index : index + 1] = self.max_priority
+        self.num_stored += 1
+        self.newest.fill_(index)
 
     def sample(self, batch_size):
         """Draws indices (B,) with replacement, an n-step batch, weights (B,) up to 1."""
@@ -284,7 +286,7 @@ class ReplayMemory(nn.Module):
         indices = torch.searchsorted(cdf, mass, right=True).clamp(max=cdf.shape[-1] - 1)  # of NaN
         # (M * P(i))^-beta over its maximum; M and the sum of priorities cancel.
         smallest = torch.where(self.priorities > 0, self.priorities, torch.inf).amin(-1, True)
-        weights = (self.priorities.gather(-1, indices) / smallest) ** -self.beta
+        weights = (self.priorities.gather(-1, indices) / smallest) ** -self.args.importance_exponent
         return indices, self.n_step_batch(indices), weights
 
     def n_step_batch(self, indices):
@@ -292,11 +294,11 @@ class ReplayMemory(nn.Module):
 
         obs, the last next_obs, actions, sums of rewards over scale, discounts (B, ...).
         """
-        steps = torch.arange(self.n_step, device=indices.device)
+        steps = torch.arange(self.args.n_step, device=indices.device)
         path = (indices.unsqueeze(-1) + steps) % self.rows.shape[-2]  # (B, n)
         rows = torch.take_along_dim(self.rows, path.flatten(-2).unsqueeze(-1), dim=-2)
         rows = rows.unflatten(-2, path.shape[-2:])  # (B, n, row)
-        ends = (rows[..., -1] > 0) | (path == self.newest) | (steps == self.n_step - 1)
+        ends = (rows[..., -1] > 0) | (path == self.newest) | (steps == self.args.n_step - 1)
         last = ends.int().argmax(-1, keepdim=True)  # (B, 1), the first of them
         rewards = (rows[..., -3] * self.gamma**steps * (steps <= last)).sum(-1) / self.scale
         obs, _, actions, *_ = rows[..., 0, :].split(self.sizes, -1)
@@ -307,7 +309,7 @@ class ReplayMemory(nn.Module):
 
     def remember(self, indices, td_errors):
         """Writes the priorities (|TD error| + 1e-6)^alpha of the rows (B,)."""
-        priorities = (td_errors.abs() + 1e-6) ** self.alpha
+        priorities = (td_errors.abs() + 1e-6) ** self.args.priority_exponent
         self.priorities.scatter_(-1, indices, priorities)
         torch.maximum(self.max_priority, priorities.amax(-1, True), out=self.max_priority)
 
@@ -336,7 +338,7 @@ def expected_value(logits, args):
 
 def q_values(q_network, obs, actions, args):
     """Q over scale, from the heads' mean to the smallest: obs, actions (B, N, A) -> (B, N)."""
-    values = expected_value(q_network(obs, actions, args.bfloat16), args)  # (H, B, N)
+    values = expected_value(q_network(obs, actions), args)  # (H, B, N)
     return torch.lerp(values.mean(0), values.amin(0), args.pessimism)
 
 
@@ -382,7 +384,7 @@ def training_loss(q_network, target_network, predictor, args, batch, weights):
         values = q_values(target_network, next_obs, samples, args)
         best = values.topk(args.num_elites)[1].unsqueeze(-1)
         elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
-        # The value of the best of a few, as in acting: that of the best of many is too high.
+        # Of the best of a few, as in acting: the value of the best of many is too high.
         target = rewards + discounts * values[:, 1 : 1 + args.num_value_samples].amax(1)
     logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()
@@ -397,7 +399,7 @@ def training_loss(q_network, target_network, predictor, args, batch, weights):
 
 class OneSeed(nn.ModuleList):
     def forward(self, function, *inputs):
-        return function(*self, *inputs)  # of networks in which torch.func exchanges the weights
+        return function(*self, *inputs)  # whose weights are exchanged
 
 
 def over_seeds(function, args, *networks):
@@ -416,7 +418,7 @@ def train_step(training_losses, networks, optimizer, memory, args):
     indices, batch, weights = memory.sample(args.batch_size)
     loss, td_errors, metrics = training_losses(networks, batch, weights)
     optimizer.zero_grad()
-    loss.sum().backward()  # to the weights of a seed this is the gradient of its own loss
+    loss.sum().backward()  # each weight is in the loss of one seed
     optimizer.step()
     online, target = ([value.detach() for value in own.values()] for own in networks[:2])
     torch._foreach_lerp_(target, online, args.target_update_rate)
@@ -443,7 +445,7 @@ class CudaGraph:
 
 
 def check_finite(step, seeds, **values):
-    """Exits with one line where a value (S, ...) is not finite as float32; the logs stay."""
+    """Exits where a value (S, ...) is not finite as float32."""
     for name, value in values.items():
         if not (finite := np.abs(value) < 3e38).all():
             k = np.argwhere(~finite)[0, 0]
@@ -461,7 +463,7 @@ def evaluate(policy, envs, args, stop):
             check_finite(step, range(args.seed, seed), obs=obs, reward=rewards)
             for k in np.flatnonzero(terminated | truncated):
                 returns[k].append(float(infos["final_info"]["episode"]["r"][k]))
-            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
+            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds play more
                 return [own[: args.eval_episodes] for own in returns]
 
 
@@ -507,15 +509,14 @@ if __name__ == "__main__":
     modules = []
     for seed in seeds:
         torch.manual_seed(seed)
-        kinds = QNetworks, QNetworks, ArgmaxPredictor
+        kinds = QNetwork, QNetwork, ArgmaxPredictor
         modules.append([kind(args, *sizes[:2]).to(device) for kind in kinds])
     # Weights (S, ...) by name: online, target, predictor.
     networks = [torch.func.stack_module_state(own)[0] for own in zip(*modules, strict=True)]
     networks[1] = {name: value.detach().clone() for name, value in networks[0].items()}
-    if "networks" in saved:
-        for own, values in zip(networks, saved["networks"], strict=True):
-            for name, value in own.items():
-                value.data.copy_(values[name])
+    for own, values in zip(networks, saved.get("networks", ()), strict=False):
+        for name, value in own.items():
+            value.data.copy_(values[name])
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
@@ -524,16 +525,24 @@ if __name__ == "__main__":
     options = {"dynamic": False, "options": {"fallback_random": True}, "disable": not args.compile}
     templates = [module.to("meta") for module in modules[0]]
     training_losses = torch.compile(over_seeds(training_loss, args, *templates), **options)
-    host_obs = torch.zeros(len(seeds), sizes[0], pin_memory=on_cuda)
+    host_obs, host_actions = (torch.zeros(len(seeds), i, pin_memory=on_cuda) for i in sizes[:2])
+
+    def search(function):
+        actions = function(networks[::2], host_obs.to(device, non_blocking=True))
+        host_actions.copy_(actions, non_blocking=True)
+
     searches = []  # greedy and exploring
     for explores in (False, True):
         function = functools.partial(best_action, explores=explores)
         function = torch.compile(over_seeds(function, args, *templates[1:]), **options)
-        searches.append(lambda f=function: f(networks[::2], host_obs.to(device, non_blocking=True)))
+        searches.append(functools.partial(search, function))
 
     def policy(obs, explores=False):
         host_obs.numpy()[:] = obs
-        return searches[explores]().cpu().numpy()
+        searches[explores]()
+        if on_cuda:
+            torch.cuda.synchronize()
+        return host_actions.numpy().copy()
 
     if args.evaluate_only:
         returns = evaluate(policy, eval_envs, args, stop)
@@ -581,13 +590,13 @@ if __name__ == "__main__":
     def is_due(frequency):
         return frequency and global_step and global_step % frequency == 0
 
-    if args.resume:  # the run goes on where its checkpoint was written, with new episodes
+    if args.resume:  # with new episodes
         for file, size in zip(logs, saved["logs"], strict=True):
             file.truncate(size)  # what came later comes again
         optimizer.load_state_dict(saved["optimizer"])
         optimizer.param_groups[0] |= adam  # these may be others now
         memory.load_state_dict(saved["memory"])
-        memory.rows[:, memory.newest, -1] = 1  # has ended: what is added next does not follow
+        memory.rows[:, memory.newest, -1] = 1  # what is added next does not follow
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
     else:
@@ -604,7 +613,6 @@ if __name__ == "__main__":
         model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
         model["networks"] = networks
         if stop or last and checkpoint.exists() or is_due(args.checkpoint_frequency):
-            memory.store()
             state = model | {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
             state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
             state |= {"logs": [file.seek(0, 2) for file in logs], "wall_time": time.time() - start}
@@ -628,15 +636,14 @@ if __name__ == "__main__":
         envs.step_async(actions)
         # Learn from the steps so far, while the environments take the next one.
         if learns and is_due(args.train_frequency):
-            memory.store()
             metrics = update()
+        next_obs, rewards, terminated, truncated, infos = envs.step_wait()
         if learns and is_due(100 * args.train_frequency):  # reading waits for a GPU
             metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})
                 for k, own in enumerate(value.tolist()):
                     log(k, name, own)
-        next_obs, rewards, terminated, truncated, infos = envs.step_wait()
         global_step += 1
         progress.update()
         ended, reached = terminated | truncated, next_obs.copy()

@@ -22,8 +22,6 @@ def test_n_step_batch_against_brute_force(max_value):
     for t in range(11):  # rows 4 to 10 stay
         obs = np.full((2, 2), t)
         memory.add(obs, obs[:, :1] / 8, rewards[t], obs + 0.5, terminated[t], ended[t])
-        if t in (3, 10):
-            memory.store()
     batch = memory.n_step_batch(torch.arange(7).expand(2, 7))
     for k in range(2):
         returns = [0.0]
@@ -68,7 +66,7 @@ def test_argmax_predictor_loss_by_hand():
 def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
     flags = {"num_value_samples": num_few, "num_elites": 2, "num_atoms": 0, "width": 8}
     args = script.Args(pessimism=pessimism, **flags)
-    q_network, target_network = (script.QNetworks(args, 3, 2) for _ in range(2))
+    q_network, target_network = (script.QNetwork(args, 3, 2) for _ in range(2))
     predictor = script.ArgmaxPredictor(args, 3, 2)
     samples, weights = (torch.rand(5, 9, 2) * 2 - 1).requires_grad_(), torch.rand(5)
     monkeypatch.setattr(script, "sample_actions", lambda *_: samples)
