@@ -164,7 +164,7 @@ class ReplayMemory(nn.Module):
     def __init__(self, args, obs_size, action_size, device, seeds=()):
         super().__init__()
         self.alpha, self.beta = args.priority_exponent, args.importance_exponent
-        # A transition is a row, to store or draw it in one copy; its fields are views.
+        # A transition is a row; its fields are views.
         self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
         self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
@@ -340,7 +340,7 @@ if __name__ == "__main__":
         args = tyro.cli(Args, args=words)
     check_args(args)
     env = make_env(args.env_id, args.capture_video)
-    atexit.register(env.close)  # after the results
+    atexit.register(env.close)
     action_size = int(np.prod(env.action_space.shape))
     sizes = env.observation_space.shape[0], action_size, args.buffer_size
     if run_dir and saved["sizes"] != sizes:
@@ -354,14 +354,18 @@ if __name__ == "__main__":
     q_network, target_network = (QNetwork(*sizes[:2]).to(device) for _ in range(2))
     target_network.load_state_dict(q_network.state_dict())
     global_step = saved["global_step"]
-    host_obs = torch.zeros(sizes[0], pin_memory=on_cuda)
+    host_obs, host_action = (torch.zeros(size, pin_memory=on_cuda) for size in sizes[:2])
 
     def search():
-        return greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
+        action = greedy_action(q_network, args, host_obs.to(device, non_blocking=True))
+        host_action.copy_(action, non_blocking=True)
 
     def policy(obs):
         host_obs.numpy()[:] = obs
-        return search().cpu().numpy()
+        search()
+        if on_cuda:
+            torch.cuda.synchronize()
+        return host_action.numpy().copy()
 
     if args.evaluate_only:
         q_network.load_state_dict(saved["q_network"])
@@ -393,7 +397,7 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
                 search, update = CudaGraph(search), CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, a broken cache, ...
+        except Exception as error:  # no compiler, a full disk, ...
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
@@ -410,7 +414,7 @@ if __name__ == "__main__":
         run = {"id": run_dir.name, "name": run_dir.name, "resume": "allow"}
         wandb.init(**run, config=config, sync_tensorboard=True)
     writer = SummaryWriter(run_dir, purge_step=global_step + 1)
-    atexit.register(writer.close)  # on an error too
+    atexit.register(writer.close)
     start = time.time() - saved["wall_time"]
     logs = [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
 
@@ -429,16 +433,16 @@ if __name__ == "__main__":
             file.truncate(size)  # what came later comes again
         for name, module in modules.items():
             module.load_state_dict(saved[name])
-        optimizer.param_groups[0] |= adam  # these may be others now
+        optimizer.param_groups[0] |= adam
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
         env.episode_count, length = saved["episode"]
         obs, _ = env.reset(seed=episode_seed(args.seed, env.episode_count))
-        for i in range(length, 0, -1):  # its actions lead to where it was
+        for i in range(length, 0, -1):  # to where it was
             row = (memory.num_stored - i) % args.buffer_size
             obs, *_ = env.step(memory.actions[row].cpu().numpy())
             ended = not np.array_equal(obs, memory.next_obs[row].cpu())
-        if ended:  # or longer than the memory
+        if ended:
             print("the episode cannot go on: a new one starts")
             env.episode_count += 1
     else:
@@ -483,11 +487,11 @@ if __name__ == "__main__":
             metrics = update()
         if learns and is_due(args.target_network_frequency):
             target_network.load_state_dict(q_network.state_dict())
-        if learns and is_due(10 * args.train_frequency):  # reading waits for a GPU
+        next_obs, reward, terminated, truncated, info = env.step(action)
+        if learns and is_due(10 * args.train_frequency):  # waits for a GPU
             for name, value in metrics.items():
                 log(name, value.item())
             log("charts/SPS", global_step / (time.time() - start))
-        next_obs, reward, terminated, truncated, info = env.step(action)
         global_step += 1
         progress.update()
         check_finite(global_step, action=action, obs=obs, next_obs=next_obs, reward=reward)

@@ -176,7 +176,7 @@ class ReplayMemory(nn.Module):
     def __init__(self, args, obs_size, action_size, device, seeds=()):
         super().__init__()
         self.alpha, self.beta = args.priority_exponent, args.importance_exponent
-        # A transition is a row, to store or draw it in one copy; its fields are views.
+        # A transition is a row; its fields are views.
         self.sizes = obs_size, obs_size, action_size, action_size, 1, 1
         rows = torch.zeros(*seeds, args.buffer_size, sum(self.sizes), device=device)
         self.obs, self.next_obs, self.actions, self.a_max, *_ = rows.split(self.sizes, dim=-1)
@@ -581,7 +581,7 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
                 search, update = CudaGraph(search), CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, a broken cache, ...
+        except Exception as error:  # no compiler, a full disk, ...
             args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
@@ -618,7 +618,7 @@ if __name__ == "__main__":
             value.data.copy_(saved["online"][name])
             target[name].copy_(saved["target"][name])
         optimizer.load_state_dict(saved["optimizer"])
-        optimizer.param_groups[0] |= adam  # these may be others now
+        optimizer.param_groups[0] |= adam
         memory.load_state_dict(saved["memory"])
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
@@ -674,7 +674,7 @@ if __name__ == "__main__":
         if learns and is_due(args.target_network_frequency):
             torch._foreach_copy_([*target.values()], [value.detach() for value in online.values()])
         envs.wait()
-        if learns and is_due(100 * args.train_frequency):  # reading waits for a GPU
+        if learns and is_due(100 * args.train_frequency):  # waits for a GPU
             metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})

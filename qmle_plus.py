@@ -567,7 +567,7 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
                 searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, a broken cache, ...
+        except Exception as error:  # no compiler, a full disk, ...
             args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
@@ -594,7 +594,7 @@ if __name__ == "__main__":
         for file, size in zip(logs, saved["logs"], strict=True):
             file.truncate(size)  # what came later comes again
         optimizer.load_state_dict(saved["optimizer"])
-        optimizer.param_groups[0] |= adam  # these may be others now
+        optimizer.param_groups[0] |= adam
         memory.load_state_dict(saved["memory"])
         memory.rows[:, memory.newest, -1] = 1  # what is added next does not follow
         torch.set_rng_state(saved["rng"])
@@ -638,7 +638,7 @@ if __name__ == "__main__":
         if learns and is_due(args.train_frequency):
             metrics = update()
         next_obs, rewards, terminated, truncated, infos = envs.step_wait()
-        if learns and is_due(100 * args.train_frequency):  # reading waits for a GPU
+        if learns and is_due(100 * args.train_frequency):  # waits for a GPU
             metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})
