@@ -176,7 +176,7 @@ class ReplayMemory(nn.Module):
 
     def add(self, obs, action, reward, next_obs, terminated):
         """Takes a transition; a_max is the action at first."""
-        row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
+        row = obs, next_obs, action, action, np.array([reward, terminated]).T
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
     def store(self):

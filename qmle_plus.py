@@ -120,7 +120,7 @@ class PlainEnv(gym.Wrapper):
         low, high = self.action_space.low, self.action_space.high
         action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
         try:
-            obs, *numbers, info = self.env.step(np.clip(action, low, high).astype(low.dtype))
+            obs, *numbers, info = self.env.step(np.minimum(action, high).astype(low.dtype))
         except PhysicsError as error:
             tqdm.write(f"{error}: a new episode", file=sys.stderr)
             return 0 * self.observation_space.sample(), 0.0, False, True, {"diverged": True}
@@ -266,7 +266,7 @@ class ReplayMemory(nn.Module):
         if not self.args.max_value:
             np.maximum(largest, np.abs(self.discounted_return), out=largest)
         self.discounted_return *= 1 - terminated  # not by truncation
-        row = obs, next_obs, action, np.stack([reward, terminated, ended, largest], axis=-1)
+        row = obs, next_obs, action, np.array([reward, terminated, ended, largest]).T
         new = torch.from_numpy(np.concatenate(row, axis=-1, dtype=np.float32))
         if self.rows.is_cuda:  # one copy, without waiting
             new = new.pin_memory().to(self.rows.device, non_blocking=True)

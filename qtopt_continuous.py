@@ -97,7 +97,7 @@ class PlainEnv(gym.Wrapper):
         low, high = self.action_space.low, self.action_space.high
         action = low + (action.reshape(low.shape) + np.float64(1)) / 2 * (high - low)
         try:
-            obs, *numbers, info = self.env.step(np.clip(action, low, high).astype(low.dtype))
+            obs, *numbers, info = self.env.step(np.minimum(action, high).astype(low.dtype))
         except PhysicsError as error:
             tqdm.write(f"{error}: a new episode", file=sys.stderr)
             return 0 * self.observation_space.sample(), 0.0, False, True, {"diverged": True}
@@ -177,7 +177,7 @@ class ReplayMemory(nn.Module):
 
     def add(self, obs, action, reward, next_obs, terminated):
         """Takes a transition; a_max is the action at first."""
-        row = obs, next_obs, action, action, np.stack([reward, terminated], axis=-1)
+        row = obs, next_obs, action, action, np.array([reward, terminated]).T
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
     def store(self):
