@@ -63,7 +63,7 @@ def draw_curves(results, name):
     published = [row for row in data.references() if name in row["figures"].split()]
     if name == "figure_6":
         curves = {row["task"]: curves[row["task"]] for row in published}
-    if name in ("figure_5", "figure_7"):
+    if name in ("figure_5", "figure_7", "plus_ingredients"):
         qmle = data.read_curves(data.RESULTS / "figure_3")
         for task, others in curves.items():
             others.pop("qmle-rerun", None)  # shorter; it is in the table

@@ -359,7 +359,7 @@ def open_details(folder=RESULTS / "open_details"):
 MADE_HERE = [first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete]
 MADE_HERE += [figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
-for name in ("figure_5", "figure_7"):
+for name in ("figure_5", "figure_7", "plus_ingredients"):
     TABLES[name] = functools.partial(counterparts, name)
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)
