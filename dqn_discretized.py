@@ -113,7 +113,8 @@ class PlainEnv(gym.Wrapper):
 
 def make_env(env_id, num_bins, render=False):
     """A PlainEnv with float32 observations (obs_size,) that counts returns and lengths."""
-    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
+    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # for the import
+    os.environ["DISABLE_RENDER_THREAD_OFFLOADING"] = "1"  # which ends too early
     import shimmy  # noqa: F401, registers dm_control
 
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
@@ -125,7 +126,8 @@ def make_env(env_id, num_bins, render=False):
     box = getattr(space.dtype, "kind", "") == "f" and np.abs([space.low, space.high]).max() < 1e6
     if not box and not hasattr(space, "start"):
         sys.exit(f"error: {env_id} has actions {space}, expected (Multi)Discrete or a Box < 1e6")
-    if render:  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
+    if render:  # needs libegl1, or MUJOCO_GL=osmesa
+        getattr(env.unwrapped, "render_kwargs", {}).update(width=640, height=480, camera_id=0)
         env.reset()
         env.render()
     env = gym.wrappers.TransformAction(env, lambda a: to_env_action(a, space, num_bins), None)
@@ -180,7 +182,7 @@ class ReplayMemory(nn.Module):
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
     def store(self):
-        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
+        """Writes what was added over the oldest rows, in one copy."""
         while self.new_rows:
             first = int(self.num_stored) % self.rows.shape[-2]
             new_rows = self.new_rows[: self.rows.shape[-2] - first]
@@ -276,18 +278,18 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # these allocate, which a recording must not
+        if self.num_calls < 4:  # which allocate; a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self.outputs = self.function()  # they hold until the next call
+                self.outputs = self.function()  # hold until the next call
         self.graph.replay()
         return self.outputs
 
 
 def episode_seed(seed, episode):
-    """The seed of an episode, with which --resume plays it again."""
+    """Seed of an episode, with which --resume plays it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
@@ -302,7 +304,7 @@ def evaluate(policy, args, stop, video_dir):
     """Returns of greedy episodes, from the same states each time; fewer after a stop."""
     env = make_env(args.env_id, args.num_bins, args.capture_video)
     seed, returns = args.seed + 10**6, []
-    if args.capture_video:  # Shimmy's own frame rate is wrong
+    if args.capture_video:  # Shimmy's frame rate is wrong
         fps = round(1 / getattr(env.unwrapped, "dt", 1 / 30))
         env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
@@ -322,7 +324,7 @@ def evaluate(policy, args, stop, video_dir):
 
 
 def save(state, path):
-    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    """Writes a file that is whole at any instant."""
     with open(f"{path}.tmp", "wb") as file:
         torch.save(state, file)
         os.fsync(file.fileno())
@@ -344,12 +346,11 @@ if __name__ == "__main__":
         args = tyro.cli(Args, args=words)
     check_args(args)
     env = make_env(args.env_id, args.num_bins, args.capture_video)
-    atexit.register(env.close)
     num_choices = choices_per_dimension(env.action_space, args.num_bins)
     sizes = env.observation_space.shape[0], len(num_choices), num_choices, args.buffer_size
     if run_dir and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
-    stop = []  # obeyed at the end of a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second signal ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     on_cuda = args.cuda and torch.cuda.is_available()
@@ -394,7 +395,7 @@ if __name__ == "__main__":
     def update():
         return train_step(q_network, target_network, optimizer, memory, args)
 
-    # What makes it fast: compiled functions, TF32, CUDA graphs. On a CPU they do not pay.
+    # For speed: compiled functions, TF32, CUDA graphs. On a CPU they do not pay.
     compiled = args.compile and on_cuda
     torch.set_float32_matmul_precision("high" if compiled and args.mixed_precision else "highest")
     if compiled:
@@ -480,7 +481,7 @@ if __name__ == "__main__":
         if is_due(args.eval_frequency):
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:
-                continue  # it comes again on --resume
+                continue  # comes again on --resume
             for row in enumerate(returns):
                 print(global_step, *row, time.time() - start, sep=",", file=logs[1])
             log("eval/episodic_return", np.mean(returns))

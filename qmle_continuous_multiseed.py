@@ -114,7 +114,7 @@ class PlainEnv(gym.Wrapper):
 
 def make_env(env_id):
     """A PlainEnv with float32 observations (obs_size,) that counts returns and lengths."""
-    os.environ.setdefault("MUJOCO_GL", "disabled")  # read by the import
+    os.environ.setdefault("MUJOCO_GL", "disabled")  # for the import
     import shimmy  # noqa: F401, registers the dm_control environments
 
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
@@ -192,7 +192,7 @@ class ReplayMemory(nn.Module):
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
     def store(self):
-        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
+        """Writes what was added over the oldest rows, in one copy."""
         while self.new_rows:
             first = int(self.num_stored) % self.rows.shape[-2]
             new_rows = self.new_rows[: self.rows.shape[-2] - first]
@@ -357,18 +357,18 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # these allocate, which a recording must not
+        if self.num_calls < 4:  # which allocate; a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self.outputs = self.function()  # they hold until the next call
+                self.outputs = self.function()  # hold until the next call
         self.graph.replay()
         return self.outputs
 
 
 def episode_seed(seed, episode):
-    """The seed of an episode, with which --resume plays it again."""
+    """Seed of an episode, with which --resume plays it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
@@ -480,7 +480,7 @@ def evaluate(policy, envs, args, stop):
 
 
 def save(state, path):
-    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    """Writes a file that is whole at any instant."""
     with open(f"{path}.tmp", "wb") as file:
         torch.save(state, file)
         os.fsync(file.fileno())
@@ -501,7 +501,7 @@ if __name__ == "__main__":
         words = saved["words"] + words  # the last one of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
-    stop = []  # obeyed at the end of a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second signal ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     # No environment is made in this process: one may start threads, which no fork survives.
@@ -546,7 +546,7 @@ if __name__ == "__main__":
     memory = ReplayMemory(args, *sizes[:2], device, seeds=(args.num_seeds,))
     global_step = saved["global_step"]  # environment steps taken, of each seed
     args.on_grid = 0 < args.discrete_until >= global_step
-    # What makes it fast: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
+    # For speed: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
@@ -656,7 +656,7 @@ if __name__ == "__main__":
             if is_due(args.eval_frequency):
                 returns = evaluate(policy, eval_envs, args, stop)
                 if stop:
-                    continue  # it comes again on --resume
+                    continue  # comes again on --resume
                 for k, own in enumerate(returns):
                     for row in enumerate(own):
                         print(global_step, *row, time.time() - start, sep=",", file=logs[2 * k + 1])

@@ -123,7 +123,8 @@ class PlainEnv(gym.Wrapper):
 
 def make_env(env_id, num_bins, render=False):
     """A PlainEnv with float32 observations (obs_size,) that counts returns and lengths."""
-    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
+    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # for the import
+    os.environ["DISABLE_RENDER_THREAD_OFFLOADING"] = "1"  # which ends too early
     import shimmy  # noqa: F401, registers dm_control
 
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
@@ -135,7 +136,8 @@ def make_env(env_id, num_bins, render=False):
     box = getattr(space.dtype, "kind", "") == "f" and np.abs([space.low, space.high]).max() < 1e6
     if not box and not hasattr(space, "start"):
         sys.exit(f"error: {env_id} has actions {space}, expected (Multi)Discrete or a Box < 1e6")
-    if render:  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
+    if render:  # needs libegl1, or MUJOCO_GL=osmesa
+        getattr(env.unwrapped, "render_kwargs", {}).update(width=640, height=480, camera_id=0)
         env.reset()
         env.render()
     env = gym.wrappers.TransformAction(env, lambda a: to_env_action(a, space, num_bins), None)
@@ -215,7 +217,7 @@ class ReplayMemory(nn.Module):
         self.new_rows.append(np.concatenate(row, axis=-1, dtype=np.float32))
 
     def store(self):
-        """Writes what was added over the oldest rows, in one copy: each takes a GPU time."""
+        """Writes what was added over the oldest rows, in one copy."""
         while self.new_rows:
             first = int(self.num_stored) % self.rows.shape[-2]
             new_rows = self.new_rows[: self.rows.shape[-2] - first]
@@ -357,18 +359,18 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # these allocate, which a recording must not
+        if self.num_calls < 4:  # which allocate; a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self.outputs = self.function()  # they hold until the next call
+                self.outputs = self.function()  # hold until the next call
         self.graph.replay()
         return self.outputs
 
 
 def episode_seed(seed, episode):
-    """The seed of an episode, with which --resume plays it again."""
+    """Seed of an episode, with which --resume plays it again."""
     return int(np.random.SeedSequence([seed, episode]).generate_state(1)[0] >> 1)
 
 
@@ -383,7 +385,7 @@ def evaluate(policy, args, stop, video_dir):
     """Returns of greedy episodes, from the same states each time; fewer after a stop."""
     env = make_env(args.env_id, args.num_bins, args.capture_video)
     seed, returns = args.seed + 10**6, []
-    if args.capture_video:  # Shimmy's own frame rate is wrong
+    if args.capture_video:  # Shimmy's frame rate is wrong
         fps = round(1 / getattr(env.unwrapped, "dt", 1 / 30))
         env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
@@ -403,7 +405,7 @@ def evaluate(policy, args, stop, video_dir):
 
 
 def save(state, path):
-    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    """Writes a file that is whole at any instant."""
     with open(f"{path}.tmp", "wb") as file:
         torch.save(state, file)
         os.fsync(file.fileno())
@@ -425,13 +427,12 @@ if __name__ == "__main__":
         args = tyro.cli(Args, args=words)
     check_args(args)
     env = make_env(args.env_id, args.num_bins, args.capture_video)
-    atexit.register(env.close)
     num_choices = choices_per_dimension(env.action_space, args.num_bins)
     by_value, action_size = isinstance(env.action_space, gym.spaces.Box), len(num_choices)
     sizes = env.observation_space.shape[0], action_size, num_choices, by_value, args.buffer_size
     if run_dir and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
-    stop = []  # obeyed at the end of a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second signal ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     on_cuda = args.cuda and torch.cuda.is_available()
@@ -471,7 +472,7 @@ if __name__ == "__main__":
     def update():
         return train_step(q_network, target_network, optimizer, memory, args)
 
-    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+    # For speed: compiled functions, bfloat16, CUDA graphs.
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
@@ -560,7 +561,7 @@ if __name__ == "__main__":
         if is_due(args.eval_frequency):
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:
-                continue  # it comes again on --resume
+                continue  # comes again on --resume
             for row in enumerate(returns):
                 print(global_step, *row, time.time() - start, sep=",", file=logs[1])
             log("eval/episodic_return", np.mean(returns))

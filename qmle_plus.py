@@ -72,8 +72,8 @@ class Args:
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 5000  # random steps before the first update
     train_frequency: Count = 1  # steps per update
-    target_update_rate: Share = 0.01  # of the target network towards the new weights
-    num_explore_samples: Count = 4  # of the Gaussian, to act on the best
+    target_update_rate: Share = 0.01  # of the target network
+    num_explore_samples: Count = 4  # to act on the best of
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of the search set, for a TD target
@@ -83,7 +83,7 @@ class Args:
     max_std: Positive = 0.6  # of the Gaussian
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
-    width: Count = 256  # of layers; inside a residual block four times as many
+    width: Count = 256  # of layers; four times inside residual blocks
     num_atoms: Number = 101  # of Q's distribution; 0: squared error
     atom_std: Positive = 0.75  # of HL-Gauss, in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q; 0: the largest return so far
@@ -129,7 +129,8 @@ class PlainEnv(gym.Wrapper):
 
 def make_env(env_id, render=False):
     """A PlainEnv with float32 observations (obs_size,) that counts returns and lengths."""
-    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # read by the import
+    os.environ.setdefault("MUJOCO_GL", "egl" if render else "disabled")  # for the import
+    os.environ["DISABLE_RENDER_THREAD_OFFLOADING"] = "1"  # which ends too early
     import shimmy  # noqa: F401, registers dm_control
 
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
@@ -140,7 +141,8 @@ def make_env(env_id, render=False):
     space = env.action_space
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
         sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
-    if render:  # where this fails: install libegl1, or set MUJOCO_GL to osmesa
+    if render:  # needs libegl1, or MUJOCO_GL=osmesa
+        getattr(env.unwrapped, "render_kwargs", {}).update(width=640, height=480, camera_id=0)
         env.reset()
         env.render()
     env = gym.wrappers.DtypeObservation(gym.wrappers.FlattenObservation(env), np.float32)
@@ -148,17 +150,18 @@ def make_env(env_id, render=False):
 
 
 def make_envs(args, video_dir=None):
-    """An environment per seed, in processes of their own; films the first."""
+    """An environment per seed, each in a process; films the first."""
     torch.set_num_threads(1)  # no fork survives other threads
+    os.environ.setdefault("MUJOCO_GL", "egl" if video_dir else "disabled")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a child begins so
 
     def make(k):
-        films = video_dir and k == 0
+        films = video_dir and k == 0 and multiprocessing.parent_process()  # nor a renderer
         env = make_env(args.env_id, bool(films))
         if not env.spec.max_episode_steps:  # the statistics stay outside
             env.env = gym.wrappers.TimeLimit(env.env, 1000)
-        if films:  # Shimmy's own frame rate is wrong
+        if films:  # Shimmy's frame rate is wrong
             fps = round(1 / getattr(env.unwrapped, "dt", 1 / 30))
             env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
         return env
@@ -268,7 +271,7 @@ class ReplayMemory(nn.Module):
         self.discounted_return *= 1 - terminated  # not by truncation
         row = obs, next_obs, action, np.array([reward, terminated, ended, largest]).T
         new = torch.from_numpy(np.concatenate(row, axis=-1, dtype=np.float32))
-        if self.rows.is_cuda:  # one copy, without waiting
+        if self.rows.is_cuda:  # without waiting
             new = new.pin_memory().to(self.rows.device, non_blocking=True)
         index = int(self.num_stored) % self.rows.shape[-2]
         self.rows[..., index, :] = new[..., :-1]
@@ -434,12 +437,12 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # these allocate, which a recording must not
+        if self.num_calls < 4:  # which allocate; a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self.graph):
-                self.outputs = self.function()  # they hold until the next call
+                self.outputs = self.function()  # hold until the next call
         self.graph.replay()
         return self.outputs
 
@@ -468,7 +471,7 @@ def evaluate(policy, envs, args, stop):
 
 
 def save(state, path):
-    """Writes a file that is whole at any instant: the old one stays until the new one is."""
+    """Writes a file that is whole at any instant."""
     with open(f"{path}.tmp", "wb") as file:
         torch.save(state, file)
         os.fsync(file.fileno())
@@ -492,11 +495,11 @@ if __name__ == "__main__":
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dir = run_dir or Path("runs", re.sub("[/:]", "_", name))
     num_threads = torch.get_num_threads()
-    if args.eval_frequency or args.evaluate_only:  # at first: they may need a renderer
+    if args.eval_frequency or args.evaluate_only:  # first: sets MUJOCO_GL
         eval_envs = make_envs(args, run_dir / "videos" if args.capture_video else None)
     envs = make_envs(args)
     torch.set_num_threads(num_threads)
-    stop = []  # obeyed at the end of a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second signal ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     sizes = envs.single_observation_space.shape[0], int(np.prod(envs.single_action_space.shape))
@@ -517,7 +520,7 @@ if __name__ == "__main__":
     for own, values in zip(networks, saved.get("networks", ()), strict=False):
         for name, value in own.items():
             value.data.copy_(values[name])
-    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+    # For speed: compiled functions, bfloat16, CUDA graphs.
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
@@ -562,7 +565,7 @@ if __name__ == "__main__":
             for search in searches:
                 search()
             _, batch, weights = memory.sample(args.batch_size)
-            copies = copy.deepcopy(networks)  # their running averages change
+            copies = copy.deepcopy(networks)  # running averages change
             training_losses(copies, batch, weights)[0].sum().backward()
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
@@ -572,7 +575,7 @@ if __name__ == "__main__":
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
-    global_step = saved["global_step"]  # environment steps taken, of each seed
+    global_step = saved["global_step"]  # of each seed
     config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -581,7 +584,7 @@ if __name__ == "__main__":
     start, writers, logs = time.time() - saved["wall_time"], [], []
     for folder in (run_dir / f"seed_{seed}" for seed in seeds):
         writers.append(SummaryWriter(folder, purge_step=global_step + 1))
-        atexit.register(writers[-1].close)  # on an error too
+        atexit.register(writers[-1].close)
         logs += [open(folder / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
 
     def log(k, name, value):
@@ -623,7 +626,7 @@ if __name__ == "__main__":
         if is_due(args.eval_frequency):
             returns = evaluate(policy, eval_envs, args, stop)
             if stop:
-                continue  # it comes again on --resume
+                continue  # comes again on --resume
             for k, own in enumerate(returns):
                 for row in enumerate(own):
                     print(global_step, *row, time.time() - start, sep=",", file=logs[2 * k + 1])
@@ -634,7 +637,7 @@ if __name__ == "__main__":
         shape = len(seeds), sizes[1]
         actions = policy(obs, explores=True) if learns else torch.rand(shape).numpy() * 2 - 1
         envs.step_async(actions)
-        # Learn from the steps so far, while the environments take the next one.
+        # Learn from the steps so far while the environments step.
         if learns and is_due(args.train_frequency):
             metrics = update()
         next_obs, rewards, terminated, truncated, infos = envs.step_wait()

@@ -1,4 +1,4 @@
-"""Shared by this folder: what lies in benchmark/results, and statistics of learning curves."""
+"""What lies in benchmark/results, and statistics of learning curves."""
 
 import argparse
 import csv
@@ -23,7 +23,7 @@ def parser(text):  # which --help shows as it is
 
 
 def describe(*packages):
-    """What a manifest says of a measurement made now: date, commit and versions."""
+    """What a manifest says of a measurement: date, commit and versions."""
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
     versions = {"python": platform.python_version()}
@@ -44,7 +44,7 @@ def read_csv(path):
 
 
 def commands(name):
-    """(task, variant, command) of each line that a figure's shell script launches."""
+    """(task, variant, command) of each run of a figure's shell script."""
     path = ROOT / "benchmark" / f"{name}.sh"
     text = path.read_text() if path.exists() else ""
     lines = "".join(re.findall("<<'END'\n(.*?)\nEND\n", text, re.DOTALL)).splitlines()
@@ -73,7 +73,7 @@ def until(seeds, end):
 
 
 def mean_curves(seeds, num_bins=50):
-    """Ends of equal parts of the run (bins,), and in each the mean return, or NaN (seeds, bins)."""
+    """Ends of equal parts of a run (bins,), and their mean returns or NaN (seeds, bins)."""
     last = last_step(seeds)
     num_bins = min(num_bins, *(len(rows) for rows in seeds.values()))
     edges = np.linspace(0, last, num_bins + 1)
@@ -87,18 +87,18 @@ def mean_curves(seeds, num_bins=50):
 
 
 def within(rows, low, high):
-    """The returns of a curve's episodes that ended after step low, and by step high."""
+    """Returns of episodes that ended after step low, by step high."""
     return rows[(rows[:, 0] > low) & (rows[:, 0] <= high), 1]
 
 
 def final_scores(seeds, share=0.1):
-    """Mean return of each seed over the last share of the run: (seeds,)."""
+    """Mean return of each seed over the last share: (seeds,)."""
     last = last_step(seeds)
     return np.array([within(rows, (1 - share) * last, last).mean() for rows in seeds.values()])
 
 
 def greedy_returns(folder):
-    """Mean greedy return at the end of each seed of a folder that evaluated."""
+    """Mean greedy return at the end of each seed that evaluated."""
     tables = [read_csv(path) for path in folder.glob("seed_*_eval.csv")]
     lasts = [table[table["global_step"] == table["global_step"][-1]] for table in tables]
     return [last["episodic_return"].mean() for last in lasts]
@@ -128,7 +128,7 @@ def references():
 
 
 def read_speed(kind):
-    """(part, what, variant) -> median of what speed.py measured, and part -> manifest."""
+    """(part, what, variant) -> median of speed.py, and part -> manifest."""
     values = {}
     with (RESULTS / "speed" / f"{kind}.csv").open() as file:
         for row in csv.DictReader(file):

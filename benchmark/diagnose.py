@@ -27,7 +27,7 @@ NUM_TO_COME = 500
 
 
 def of_events(run_dir, until=None):
-    """The last step, and the mean of each logged metric over the last tenth before it."""
+    """The last step, and the mean of each metric over the last tenth."""
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
     names = events.Tags()["scalars"]
     metrics = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in names}
@@ -76,7 +76,7 @@ def play(q_network, args, num_episodes, epsilon=0.0):
 
 @torch.no_grad()
 def of_model(path, seed=1, num_episodes=10):
-    """What a trained agent does and believes in greedy episodes: measure -> value.
+    """What an agent does and believes in greedy episodes: measure -> value.
 
     greedy/q: Q of the actions taken, in steps that have NUM_TO_COME more to come, so that
     greedy/return_to_go, which follows, is too low by at most 100 * 0.99^500 = 0.7.

@@ -45,16 +45,16 @@ SMOKE = {  # flags that make a run of a script tiny
 
 @dataclasses.dataclass
 class Run:
-    """One command of a figure, as a job: called on the machine that it runs on."""
+    """One command of a figure, as a job."""
 
     task: str
     variant: str
     words: list  # of the command
     results: pathlib.Path  # folder of the figure
-    folder: pathlib.Path  # in which it runs, each attempt in a folder of its own
-    num_threads: int = 1  # of PyTorch: processes that each take all cores hinder each other
-    keep_old: bool = False  # results of other versions of the script count as done
-    attempt: pathlib.Path | None = None  # folder of the attempt that has begun
+    folder: pathlib.Path  # of its attempts
+    num_threads: int = 1  # of PyTorch
+    keep_old: bool = False  # results of other scripts count
+    attempt: pathlib.Path | None = None  # folder of what has begun
     gpu: str | None = None  # None: whatever there is
     cores: set | None = None  # None: all
 
@@ -62,7 +62,7 @@ class Run:
         self.source = (ROOT / self.words[1]).read_bytes()
 
     def flag(self, name, default):
-        """The number that the command gives for a flag; the last one counts."""
+        """The number that the command gives for a flag at last."""
         pairs = zip(self.words, self.words[1:], strict=False)
         values = [value for word, value in pairs if word == name]
         return int(values[-1]) if values else default
@@ -73,7 +73,7 @@ class Run:
         return range(first, first + self.flag("--num-seeds", default))
 
     def is_illustration(self):
-        return self.words[1].endswith(("_bandit.py", "_climbing.py"))
+        return self.words[1].endswith(("bandit.py", "climbing.py"))
 
     def csv_path(self, seed):
         return self.results / self.task / self.variant / f"seed_{seed}.csv"
@@ -88,12 +88,12 @@ class Run:
         return f"{self.task}/{self.variant}/seeds {self.seeds()[0]} to {self.seeds()[-1]}"
 
     def identity(self):
-        """What makes a result this run's: the command, and the script as `git hash-object`."""
+        """What makes a result this run's: command, and script as `git hash-object`."""
         blob = hashlib.sha1(b"blob %d\0" % len(self.source) + self.source).hexdigest()
         return {"command": shlex.join(self.words), "script_blob": blob}
 
     def is_done(self, manifest):
-        """Whether its results exist. Raises ValueError for those of another command or script."""
+        """Whether its results exist. ValueError: those of another command or script."""
         made, existing = manifest.get(self.key()), [path for path in self.paths() if path.exists()]
         others = [key for key in manifest if key.startswith(f"{self.task}/{self.variant}/")]
         if made is None and existing and others:
@@ -149,7 +149,7 @@ class Run:
             env=environment,
             stdout=subprocess.PIPE if self.is_illustration() else None,
             text=True,
-            # SLURM's warning reaches every process of the job, and would end this one at once.
+            # SLURM's warning reaches this process too, and would end it at once.
             preexec_fn=lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
         )
         said, _ = self.process.communicate()
@@ -158,7 +158,7 @@ class Run:
         return said
 
     def keep_results(self):
-        """Copies the curves of all seeds, and returns what the first one's config.json says."""
+        """Copies all curves; returns what the first seed's config.json says."""
         configs = {}
         for path in sorted(self.attempt.glob("runs/*/config.json")):  # the latest counts
             config = json.loads(path.read_text())
@@ -175,10 +175,10 @@ class Run:
         return configs[self.seeds()[0]]
 
     def checkpoint(self):
-        """Called by submitit where the cluster warns of the job's end: queues it again."""
+        """Called by submitit when the cluster warns of the job's end: queues it again."""
         process = psutil.Process(self.process.pid)
         process.terminate()
-        process.wait()  # self.process.wait() would wait for the call that is interrupted here
+        process.wait()  # self.process.wait() would wait for the interrupted call
         self.process = None
         return submitit.helpers.DelayedSubmission(self)
 
@@ -193,7 +193,7 @@ def read_manifest(results):
 
 
 def thinned(path, most=2000, num_bins=1000):
-    """Steps and returns of an episodes.csv, in bins of steps where there are more than most."""
+    """Steps and returns of an episodes.csv, in bins of steps if more than most."""
     rows = data.read_csv(path)[["global_step", "episodic_return"]].tolist()
     if len(rows) > most:
         last, bins = rows[-1][0], {}
@@ -205,7 +205,7 @@ def thinned(path, most=2000, num_bins=1000):
 
 
 def read_runs(lines, results, folder, smoke=False, keep_old=False):
-    """The runs that the lines ask for. Raises ValueError for a line that makes no sense."""
+    """The runs that lines ask for. ValueError: a line that makes no sense."""
     runs, taken = [], set()
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -247,10 +247,10 @@ def make_executor(args, folder):
 
 
 def launch(args, runs, folder):
-    """Runs them, args.workers at a time. Returns those that failed, with the paths of logs."""
+    """Runs them, some at a time. Returns those that failed, with logs."""
     executor = make_executor(args, folder)
     waiting, running, failed = list(runs), {}, []
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    cores = sorted(os.sched_getaffinity(0))
     at_a_time = max(min(args.workers, len(runs)), 1)
     share = max(len(cores) // at_a_time, 1)
     on_slurm = args.cluster == "slurm"
@@ -266,7 +266,6 @@ def launch(args, runs, folder):
                 if waiting and slot not in running:
                     run = waiting.pop(0)
                     run.gpu = args.gpus[slot % len(args.gpus)] if args.gpus else None
-                    # Runs that share cores would wait for each other's processes.
                     if 1 < at_a_time <= len(cores):
                         run.cores = set(cores[slot * share : (slot + 1) * share])
                     running[slot] = executor.submit(run), run
@@ -285,13 +284,13 @@ def launch(args, runs, folder):
             end_scripts()
         for job, _ in running.values():
             job.cancel(check=False)
-        print("interrupted; the same call goes on with the runs that are missing", file=sys.stderr)
+        print("interrupted; the same call goes on with the runs", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     return failed
 
 
 def end_scripts():
-    """Ends the scripts of local jobs, which write checkpoints; submitit ends jobs alone."""
+    """Ends scripts of local jobs, which write checkpoints; submitit ends jobs alone."""
     scripts = []
     for process in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
@@ -306,10 +305,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the jobs end too
     parser = data.parser(__doc__)
     parser.add_argument("name", help="of the figure")
-    parser.add_argument("--smoke", action="store_true", help="tiny runs, begun anew by each call")
+    parser.add_argument("--smoke", action="store_true", help="tiny runs, anew each time")
     parser.add_argument("--tasks", nargs="+", help="only these")
-    parser.add_argument("--workers", type=int, default=1, help="runs at a time; they share cores")
-    parser.add_argument("--gpus", nargs="*", help="to use in turn; without it each run sees all")
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time")
+    parser.add_argument("--gpus", nargs="*", help="to use in turn; default: all")
     parser.add_argument("--cluster", choices=["local", "slurm"], default="local")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for submitit")
     parser.add_argument("--keep-old", action="store_true", help="results of other scripts count")
@@ -330,9 +329,8 @@ if __name__ == "__main__":
     except ValueError as error:
         sys.exit(f"error: {error}")
     results.mkdir(parents=True, exist_ok=True)
-    num_done = len(runs) - len(todo)
-    print(f"{len(runs)} runs, {num_done} of them already done; results: {results}", flush=True)
+    print(f"{len(todo)} of {len(runs)} runs to do; results: {results}", flush=True)
     failed = launch(args, todo, folder)
     for what, log in failed:
         print(f"FAILED: {what}; log: {log}", file=sys.stderr)
-    sys.exit(1 if failed else 0)
+    sys.exit(bool(failed))

@@ -1,4 +1,4 @@
-"""Draws a figure from its data alone, into the folder of its results.
+"""Draws a figure from its data, into their folder.
 
     python benchmark/plot.py figure_3                    (also: first_run, speed)
     python benchmark/plot.py open_details --results some/folder
@@ -40,7 +40,7 @@ RING = dict(marker="o", markerfacecolor="none")
 
 
 def draw_mean(axes, steps, values, style, **look):
-    """The mean over the first dimension with its standard error, without what is NaN."""
+    """Mean and standard error over the first dimension, without NaN."""
     mean, deviation = np.nanmean(values, 0), np.nanstd(values, 0, ddof=min(len(values) - 1, 1))
     error = deviation / np.isfinite(values).sum(0) ** 0.5
     band = dict(color=style["color"], alpha=0.2, linewidth=0)
@@ -49,7 +49,7 @@ def draw_mean(axes, steps, values, style, **look):
 
 
 def save(figure, path):
-    """An SVG, and a PNG of 256 colours, which is a third as large."""
+    """An SVG, and a PNG of 256 colours: a third as large."""
     figure.savefig(f"{path}.svg", metadata={"Date": None})
     figure.savefig(f"{path}.png")
     picture = Image.open(f"{path}.png").convert("RGB")
@@ -159,7 +159,7 @@ def draw_task(axes, by_variant, styles, folder, commands):
 
 
 def draw_gradients(results):
-    """Figure 1: three policies in two bandits, of the seed that has the longest way to go."""
+    """Figure 1: three policies in two bandits, of the seed with the longest way."""
     bandit = runpy.run_path(str(data.ROOT / "pg_bandit.py"))
     path, arms, reward = results / "bandits/pg", bandit["ARMS"], bandit["reward"]
     rows = data.read_csv(path / "progress.csv")
@@ -249,12 +249,8 @@ def draw_first_run(results):
     figure, axes = plt.subplots()
     axes.plot(steps, returns.T, "-", color="0.7", linewidth=0.7)
     draw_mean(axes, steps, returns, QMLE, label=f"mean of {len(runs)} seeds, one standard error")
-    axes.set(
-        title="walker-walk (6 action dimensions)",
-        xlabel="environment steps",
-        ylabel="training return",
-    )
-    axes.set(ylim=(0, 1000), xlim=(0, steps[-1]))
+    axes.set(xlabel="environment steps", ylabel="training return", ylim=(0, 1000))
+    axes.set(xlim=(0, steps[-1]), title="walker-walk (6 action dimensions)")
     axes.xaxis.set_major_formatter(THOUSANDS)
     axes.legend(title="grey: single seeds", loc="lower right")
     save(figure, results / "walker-walk")
@@ -307,7 +303,7 @@ if __name__ == "__main__":
     parser.add_argument("name", help="of the figure")
     parser.add_argument("--smoke", action="store_true", help="the results of launch.py --smoke")
     parser.add_argument("--results", help="folder; default benchmark/results/<name>")
-    args, _ = parser.parse_known_args()  # what else the shell scripts got is for launch.py
+    args, _ = parser.parse_known_args()  # the rest is for launch.py
     smoke = data.ROOT / "runs/smoke" / args.name / "results"
     results = pathlib.Path(args.results or (smoke if args.smoke else data.RESULTS / args.name))
     results.mkdir(parents=True, exist_ok=True)

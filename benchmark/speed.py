@@ -1,4 +1,4 @@
-"""How fast a script is on this machine, started as a user starts it.
+"""How fast a script is here, started as a user starts it.
 
     python benchmark/speed.py loop --against ../old/qmle_continuous.py
     python benchmark/speed.py loop --script qmle_continuous_multiseed.py --total-timesteps 4000
@@ -10,8 +10,7 @@
     seeds       many seeds: steps per second and GPU memory against --num-seeds
     checkpoint  seconds and size of a checkpoint with a million transitions
 
-Writes benchmark/results/speed/<cpu or cuda>.csv, where a measurement replaces those of the same
-part and variant, and manifests.
+Writes benchmark/results/speed/<cpu or cuda>.csv, over the same part and variant, and manifests.
 """
 
 import csv
@@ -46,7 +45,7 @@ speed.tell(globals(), replaced)
 
 
 def tell(names, replaced):
-    """Prints the peak memory of a script that has just ended and what its parts take.
+    """Prints peak memory and times of a script that has just ended.
 
     names: its global variables. replaced: when it replaced a file, such as its checkpoint.
     """
@@ -61,7 +60,7 @@ def tell(names, replaced):
 
 
 def median_ms(function, repetitions=30, warm_ups=5):
-    """Median time of one call, in milliseconds, the device's work included."""
+    """Median milliseconds of a call, the device's work included."""
     wait = torch.cuda.synchronize if ON_CUDA else lambda: None
     times = []
     for _ in range(warm_ups + repetitions):
@@ -74,7 +73,7 @@ def median_ms(function, repetitions=30, warm_ups=5):
 
 
 def run(script, *flags, parts=False):
-    """What a script told, and steps per second from the second episode on: it compiles before."""
+    """What a script told, and steps per second after the first episode, where it compiles."""
     command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *map(str, flags)]
     environment = os.environ | {"TELL_PARTS": "1" if parts else ""}
     with tempfile.TemporaryDirectory() as folder:
@@ -157,15 +156,14 @@ def measure_seeds(args, record):
 
 
 def measure_checkpoint(args, record):
-    """One in each step of a short run, between which little else happens."""
+    """One in each step of a short run."""
     flags = ["--total-timesteps", 13, "--learning-starts", 12, "--checkpoint-frequency", 1]
     told = run(args.script, "--env-id", args.env_id, *flags)
     record("checkpoint", "writing 1e6 walker-walk transitions", "", told["checkpoint"], "s")
     record("checkpoint", "size with 1e6 walker-walk transitions", "", told["size"], "MB")
 
 
-PARTS = [measure_loop, measure_parts, measure_cost, measure_discrete, measure_seeds]
-PARTS = {f.__name__.removeprefix("measure_"): f for f in [*PARTS, measure_checkpoint]}
+PARTS = {name[8:]: part for name, part in list(globals().items()) if name[:8] == "measure_"}
 
 if __name__ == "__main__":
     parser = data.parser(__doc__)

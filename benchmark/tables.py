@@ -1,4 +1,4 @@
-"""Makes the tables of the README and of docs/ from the data, so that no number there is typed.
+"""Makes the tables of all pages from the data, so that no number there is typed.
 
     python benchmark/tables.py               fills <!-- table: NAME --> to <!-- end --> in all pages
     python benchmark/tables.py open_details  prints one
@@ -32,12 +32,12 @@ def cell(value, form=",.0f", unit=""):
 
 
 def digits(value, number=3):
-    """A number to so many digits, in decimal notation; nothing for None."""
+    """A number to so many digits; nothing for None."""
     return "" if value is None else f"{float(f'{value:.{number}g}'):,f}".rstrip("0").rstrip(".")
 
 
 def with_error(scores):
-    """Mean and standard error of one number a seed; nothing for none."""
+    """Mean and standard error; nothing for no numbers."""
     error = f" ({np.std(scores, ddof=1) / len(scores) ** 0.5:.0f})" if len(scores) > 1 else ""
     return f"{np.mean(scores):.0f}{error}" if len(scores) else ""
 
@@ -186,7 +186,7 @@ def learning(name, folder=None):
 
 
 def counterparts(figure, results=RESULTS):
-    """QMLE's counterparts beside it, each over the last tenth before its own last step."""
+    """Counterparts beside QMLE, each in the last tenth before its last step."""
     qmle, found = (data.read_curves(results / name) for name in ("figure_3", figure))
     rows = []
     for task in sorted(found, key=ORDER):
@@ -207,7 +207,7 @@ PUBLISHED |= {"A3C": 1e8, "D4PG": 1e8}
 
 
 def published(task, method):
-    """A score of references.csv, with its steps where they are not those of the column."""
+    """A score of references.csv, with its steps if other than the column's."""
     found = [row for row in data.references() if (row["task"], row["method"]) == (task, method)]
     if not found:
         return ""
@@ -219,7 +219,7 @@ def published(task, method):
 
 
 def figure_3(folder=RESULTS / "figure_3"):
-    """Training returns over the 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
+    """Training returns in 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
     curves, rows = data.read_curves(folder), []
     for task in sorted(curves, key=ORDER):
         (by_seed,) = curves[task].values()
@@ -245,7 +245,7 @@ def figure_3_published():
 
 
 def read_diagnosis(folder):
-    """(task, variant, step) -> measure -> a value for each seed, of what diagnose.py wrote."""
+    """(task, variant, step) -> measure -> values of seeds, by diagnose.py."""
     found = {}
     with (folder / "diagnosis.csv").open() as file:
         for row in csv.DictReader(file):
@@ -255,7 +255,7 @@ def read_diagnosis(folder):
 
 
 def below_10(folder):
-    """Shares of episodes below 10: first and last tenth of training, last evaluation."""
+    """Shares of episodes below 10: first tenth, last tenth, last evaluation."""
     shares, greedy = [], []
     for path in folder.glob("seed_*.csv"):
         rows = data.read_csv(path)
@@ -268,7 +268,7 @@ def below_10(folder):
 
 
 def diagnosis(results=RESULTS / "figure_3"):
-    """What runs say of themselves; of the greedy policy the mean over the models that were kept."""
+    """What runs say of themselves; the greedy policy: mean over models that were kept."""
     measures, rows = {}, []
     for (task, variant, _), values in sorted(read_diagnosis(results).items()):
         if variant == "qmle":
@@ -289,7 +289,7 @@ def diagnosis(results=RESULTS / "figure_3"):
 
 
 def figure_3_why(results=RESULTS):
-    """Experiments on tasks of Figure 3, in the last tenth before each step at which runs end."""
+    """Experiments on tasks of Figure 3, in the last tenth before each end of runs."""
     default, runs = (data.read_curves(results / name) for name in ("figure_3", "figure_3_why"))
     measures, rows = read_diagnosis(results / "figure_3_why"), []
     every = [seeds for variants in runs.values() for seeds in variants.values()]
@@ -297,7 +297,6 @@ def figure_3_why(results=RESULTS):
     for task, step in itertools.product(sorted(runs, key=ORDER), ends):
         own = {"qmle": default[task]["qmle"]} | runs[task]
         own = {name: seeds for name, seeds in own.items() if data.last_step(seeds) >= step}
-        # The variant "default" was made again, for its event files.
         base, returns = "default" if "default" in own else "qmle", {}
         variants = sorted(own.keys() - {"default", "qmle"})
         for name in [base, *variants] if variants else []:
@@ -337,7 +336,7 @@ def welch(own, base, level):
 
 
 def open_details(folder=RESULTS / "open_details"):
-    """One row for each variant, by the criterion at the top of open_details.sh."""
+    """A row for each variant, by the criterion in open_details.sh."""
     curves, rows, areas = data.read_curves(folder), [], {}
     for variant in dict.fromkeys(variant for _, variant, _ in data.commands("open_details")):
         runs = [curves[task][variant].values() for task in OPEN_TASKS]
@@ -366,7 +365,7 @@ for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
 
 
 def fill(text):
-    """A page with every marked table made anew; what nothing here makes stays."""
+    """A page with every table that is made here made anew."""
 
     def table(match):
         made = TABLES.get(match[1])
