@@ -13,8 +13,8 @@ The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tas
 - one jitted call steps all environments and resets those that have ended
 - one search for all, each with a smallest s.d. of its own (--explore-std 0: none)
 - the GPU learns (--updates-per-step) while it simulates the next step
-- replay is uniform: an update would have to sum millions of priorities
-- an interrupted run keeps its curves; it takes minutes, so there is no checkpoint
+- uniform replay: an update would have to sum millions of priorities
+- no checkpoint: a run takes minutes; one that is interrupted keeps its curves
 
 episodes.csv has a row for each step at which episodes ended: their mean return. Its seconds are
 since the start of Python; config.json tells how many of them went into compiling.
@@ -24,11 +24,9 @@ dimensions, H heads, n steps.
 """
 
 import atexit
-import copy
 import functools
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -79,7 +77,7 @@ class Args:
     updates_per_step: Count = 4  # per step of all environments; not tuned
     target_update_rate: Share = 0.01  # of the target network towards the new weights
     num_explore_samples: Count = 4  # of the Gaussian, to act on the best
-    explore_std: Share = 0.4  # smallest s.d. of acting, from 0 to this over environments
+    explore_std: Share = 0.4  # smallest s.d., from 0 to this over environments
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of the search set, for a TD target
@@ -127,8 +125,8 @@ def load_env(env_id):
 def step_envs(env, limit, envs, actions):
     """Takes actions (N, A) and resets what has ended.
 
-    Returns envs, observations (N, obs_size) to act on, rows of the memory (N, row), and three
-    numbers: of episodes that ended, the sum of their returns, of environments that diverged.
+    Returns envs, observations (N, obs_size) to act on, rows of the memory (N, row), and stats:
+    the number of episodes that ended, the sum of their returns, the number that diverged.
     """
     key, reset_key = jax.random.split(envs["key"])
     before, after = envs["state"], jax.vmap(env.step)(envs["state"], actions)
@@ -167,7 +165,7 @@ def step_envs(env, limit, envs, actions):
 
 
 class Envs:
-    """N environments, whose arrays are exchanged between torch and jax without a copy."""
+    """N environments that share arrays with torch, without a copy."""
 
     def __init__(self, env, limit, step, num_envs):
         self.env, self.limit, self.step, self.num_envs = env, limit, step, num_envs
@@ -177,21 +175,21 @@ class Envs:
         keys = jax.random.split(jax.random.PRNGKey(seed), self.num_envs + 1)
         shapes = jax.eval_shape(jax.vmap(self.env.reset), keys[1:])
         zeros = jnp.zeros(self.num_envs, jnp.int32)
-        # Or else all would end at once, and new data be of one time of an episode. It is sound,
-        # as a time limit truncates: its step bootstraps. In tenths, so that resets stay rare.
+        # Or else all would end at once. It is sound, as a time limit truncates: values bootstrap.
+        # In tenths, so that resets stay rare.
         tenths = jax.random.randint(keys[1], zeros.shape, 0, 10) * spread
-        self.envs = {
+        actions = jnp.zeros((self.num_envs, self.env.action_size))
+        envs = {
             "state": jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes),
             "lengths": zeros + self.limit,  # the first step resets all: one thing to compile
             "returns": zeros.astype(jnp.float32),
-            "whole": zeros > 0,  # a shorter first episode is in no curve
+            "whole": zeros > 0,  # shorter ones are in no curve
             "first_lengths": tenths * self.limit // 10,
             "key": keys[0],
         }
         # On a device by name, as arrays of torch are, or it would be compiled again.
-        self.envs = jax.device_put(self.envs, jax.devices()[0])
-        device = "cuda" if jax.default_backend() == "gpu" else "cpu"
-        self.step_async(torch.zeros(self.num_envs, self.env.action_size, device=device))
+        self.envs, actions = jax.device_put((envs, actions), jax.devices()[0])
+        self.envs, *self.outputs = self.step(self.envs, actions)
         return self.step_wait()[0]
 
     def step_async(self, actions):
@@ -303,7 +301,7 @@ class ReplayMemory:
         self.rows[index] = rows
         self.num_stored += 1
         self.newest.fill_(index)
-        self.num_rows.fill_(min(self.num_stored, len(self.rows)) * rows.shape[0])
+        self.num_rows.fill_(min(self.num_stored, len(self.rows)) * len(rows))
 
     def sample(self, batch_size):
         """An n-step batch of rows drawn with replacement."""
@@ -359,10 +357,7 @@ def q_values(q_network, obs, actions, args):
 
 @torch.no_grad()
 def best_actions(q_network, predictor, args, obs, least_std=None):
-    """The best actions (N, A) for observations (N, obs_size).
-
-    With a smallest s.d. (N, 1) it explores: of few Gaussian samples.
-    """
+    """The best actions (N, A) for obs (N, obs_size); with a smallest s.d. (N, 1), of few."""
     mean, std = predictor(obs)
     if least_std is None:
         actions = sample_actions(mean, std, args.num_greedy_samples, args)
@@ -440,7 +435,7 @@ class CudaGraph:
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
-            # In jax's threads the environments go on meanwhile, and may allocate.
+            # jax's threads may allocate meanwhile.
             with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
                 self.outputs = self.function()  # they hold until the next call
         self.graph.replay()
@@ -448,7 +443,7 @@ class CudaGraph:
 
 
 def evaluate(policy, envs, args, stop):
-    """Returns of greedy first episodes (eval_episodes,), from the same states each time."""
+    """Returns of greedy first episodes (N,), from the same states each time."""
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
         torch.manual_seed(args.seed + 10**6)
         obs = envs.reset((args.seed + 10**6) % 2**31)
@@ -476,8 +471,8 @@ if __name__ == "__main__":
         words = saved["words"] + words  # the last one of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
-    if args.buffer_size < (fewest := args.num_envs * (args.n_step + 1)):
-        sys.exit(f"error: --buffer-size is {args.buffer_size}, expected at least {fewest}")
+    if args.buffer_size < args.num_envs:
+        sys.exit(f"error: --buffer-size is {args.buffer_size}, expected --num-envs or more")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     if not on_cuda:
@@ -509,7 +504,7 @@ if __name__ == "__main__":
         graph = CudaGraph
 
     def make_policy(num_envs, *least_std):
-        """policy(obs): actions that hold until its next call."""
+        """policy(obs) gives actions that hold until its next call."""
         obs, actions = (torch.zeros(num_envs, size, device=device) for size in sizes)
         search = graph(lambda: actions.copy_(best(networks[0], networks[2], args, obs, *least_std)))
         return lambda new: (obs.copy_(new), search(), actions)[-1]
@@ -523,7 +518,7 @@ if __name__ == "__main__":
         returns = evaluate(greedy_policy, eval_envs, args, stop)
         print("returns:", *returns, "mean:", returns.mean())
         sys.exit(bool(stop))
-    # Noise differs over environments, as in Parallel Q-learning (Li et al. 2023) and FastTD3.
+    # As in Parallel Q-learning (Li et al. 2023) and FastTD3.
     least_std = torch.linspace(0, args.explore_std, args.num_envs, device=device).unsqueeze(1)
     envs, policy = Envs(env, limit, step, args.num_envs), make_policy(args.num_envs, least_std)
     memory = ReplayMemory(args, *sizes, device)
@@ -537,13 +532,11 @@ if __name__ == "__main__":
     policy(obs)
     if args.eval_frequency:
         greedy_policy(eval_envs.reset(0))
-    states = copy.deepcopy([own.state_dict() for own in networks])
+    # Of empty rows: changes running variances, by a hundredth.
     training_losses(*networks, args, memory.sample(args.batch_size), 1)[0].backward()
-    for own, values in zip(networks, states, strict=True):
-        own.load_state_dict(values)  # the running averages have changed
     torch.manual_seed(args.seed)  # the same draws, compiled or not
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    run_dir = Path("runs", re.sub("[/:]", "_", name))
+    run_dir = Path("runs", name)
     run_dir.mkdir(parents=True)
     config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
     config |= {"jax": jax.__version__, "compile_seconds": time.time() - start_compiling}
@@ -562,12 +555,12 @@ if __name__ == "__main__":
             print(global_step, time.time() - start_python, value, sep=",", file=file)
 
     def is_due(frequency):
-        """Whether the last step of all environments reached a multiple."""
+        """Whether the last step reached a multiple."""
         return frequency and global_step % frequency < args.num_envs <= global_step
 
     print(f"run: {run_dir} on {device}")
     progress = tqdm(total=args.total_timesteps, mininterval=1)
-    num_diverged = 0  # environments so far
+    num_diverged = 0
     while not stop:
         if is_due(args.eval_frequency):
             returns = evaluate(greedy_policy, eval_envs, args, stop)
@@ -599,8 +592,10 @@ if __name__ == "__main__":
                 if not abs(value := float(value)) < 3e38:
                     sys.exit(f"error: {name} is not finite at step {global_step}: {value}")
                 log(name, value)
+    progress.close()
     if args.save_model:
         states = [own.state_dict() for own in networks]
         model = {"script": SCRIPT, "words": words, "networks": states}
         torch.save(model, run_dir / "model.pt")
-    sys.exit(128 + stop[0] if stop else 0)
+    if stop:
+        sys.exit(128 + stop[0])
