@@ -14,10 +14,10 @@ The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tas
 - one search for all, each with a smallest s.d. of its own (--explore-std 0: none)
 - the GPU learns (--updates-per-step) while it simulates the next step
 - uniform replay: an update would have to sum millions of priorities
-- no checkpoint: a run takes minutes; one that is interrupted keeps its curves
+- no checkpoint: a run takes minutes, and keeps its curves if interrupted
 
-episodes.csv has a row for each step at which episodes ended: their mean return. Its seconds are
-since the start of Python; config.json tells how many of them went into compiling.
+A row of episodes.csv is the mean of the episodes that ended at a step, seconds are since the
+start of Python; config.json has those of compiling.
 
 Shapes: N environments, B batch of states, M action samples per state, E elites, A action
 dimensions, H heads, n steps.
@@ -118,7 +118,7 @@ def load_env(env_id):
     try:  # other suites would download models of robots
         limit = dm_control_suite.get_default_config(env_id).episode_length
         return dm_control_suite.load(env_id, config_overrides={"impl": "jax"}), limit
-    except (AttributeError, ValueError) as error:  # Reacher with MuJoCo 3.17; not there
+    except (AttributeError, ValueError) as error:  # Reacher with MuJoCo 3.17
         sys.exit(f"error: --env-id {env_id} cannot be loaded: {error}")
 
 
@@ -175,8 +175,7 @@ class Envs:
         keys = jax.random.split(jax.random.PRNGKey(seed), self.num_envs + 1)
         shapes = jax.eval_shape(jax.vmap(self.env.reset), keys[1:])
         zeros = jnp.zeros(self.num_envs, jnp.int32)
-        # Or else all would end at once. It is sound, as a time limit truncates: values bootstrap.
-        # In tenths, so that resets stay rare.
+        # Or else all would end at once; sound, as a limit truncates. In tenths: resets stay rare.
         tenths = jax.random.randint(keys[1], zeros.shape, 0, 10) * spread
         actions = jnp.zeros((self.num_envs, self.env.action_size))
         envs = {
@@ -435,7 +434,7 @@ class CudaGraph:
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
-            # jax's threads may allocate meanwhile.
+            # jax's threads may allocate.
             with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
                 self.outputs = self.function()  # they hold until the next call
         self.graph.replay()
@@ -504,7 +503,6 @@ if __name__ == "__main__":
         graph = CudaGraph
 
     def make_policy(num_envs, *least_std):
-        """policy(obs) gives actions that hold until its next call."""
         obs, actions = (torch.zeros(num_envs, size, device=device) for size in sizes)
         search = graph(lambda: actions.copy_(best(networks[0], networks[2], args, obs, *least_std)))
         return lambda new: (obs.copy_(new), search(), actions)[-1]
@@ -527,12 +525,11 @@ if __name__ == "__main__":
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
     update = functools.partial(train_step, training_losses, networks, optimizer, memory, args)
     update = graph(update)
-    print("compiling (a minute or two)", file=sys.stderr)
+    print("compiling", file=sys.stderr)
     obs = envs.reset(args.seed % 2**31, spread=True)
     policy(obs)
     if args.eval_frequency:
         greedy_policy(eval_envs.reset(0))
-    # Of empty rows: changes running variances, by a hundredth.
     training_losses(*networks, args, memory.sample(args.batch_size), 1)[0].backward()
     torch.manual_seed(args.seed)  # the same draws, compiled or not
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"

@@ -82,29 +82,26 @@ def test_first_episodes_have_different_lengths():
 
 
 def test_n_step_batch_against_brute_force():
-    args = script.Args(buffer_size=7 * 3 + 2, num_envs=3, n_step=3, gamma=0.5)
-    memory = script.ReplayMemory(args, 1, 1, "cpu")
-    rewards = np.random.default_rng(0).normal(size=(11, 3))
-    ended = np.zeros((11, 3))
-    ended[[2, 5, 6, 8], [0, 0, 0, 1]] = 1
-    terminated = ended * (np.arange(11) != 5)[:, None]
-    for t in range(11):  # steps 4 to 10 stay
-        obs = np.arange(3) * 100 + t
-        row = [obs, obs + 0.5, obs / 8, rewards[t], terminated[t], ended[t]]
-        memory.add(torch.tensor(np.stack(row, 1)).float())
+    args = script.Args(buffer_size=23, num_envs=3, n_step=3, gamma=0.5, max_value=1)
+    memory, made = script.ReplayMemory(args, 1, 1, "cpu"), torch.randn(11, 3, 6)
+    made[..., 4:] = 0  # terminated, ended
+    made[[2, 5, 6, 8], [0, 0, 0, 1], 5] = 1
+    made[[2, 6, 8], [0, 0, 1], 4] = 1
+    for row in made:  # steps 4 to 10 stay
+        memory.add(row)
     assert memory.num_rows == 21
-    batch = memory.n_step_batch(torch.arange(21))
+    batch = torch.stack([x.view(21) for x in memory.n_step_batch(torch.arange(21))], 1)
     for k in range(3):
         for t in range(4, 11):
             last = t
-            while last < min(t + 2, 10) and not ended[last, k]:
+            while last < min(t + 2, 10) and not made[last, k, 5]:
                 last += 1
-            total = sum(0.5 ** (i - t) * rewards[i, k] for i in range(t, last + 1))
-            discount = 0.5 ** (last + 1 - t) * (1 - terminated[last, k])
-            scale, obs = memory.scale.item(), 100 * k + t
-            expected = [obs, obs - t + last + 0.5, obs / 8, total / scale, discount]
-            row = [x[t % 7 * 3 + k].item() for x in batch]
-            assert row == pytest.approx(expected, rel=1e-5)
+            total = sum(0.5 ** (i - t) * made[i, k, 3] for i in range(t, last + 1))
+            discount = 0.5 ** (last + 1 - t) * (1 - made[last, k, 4])
+            expected = [made[t, k, 0], made[last, k, 1], made[t, k, 2], total, discount]
+            assert batch[t % 7 * 3 + k].tolist() == pytest.approx(
+                [float(x) for x in expected], rel=1e-5
+            )
 
 
 def test_refusals(run_script, monkeypatch):
@@ -112,7 +109,6 @@ def test_refusals(run_script, monkeypatch):
     assert "CheetahRun" in refused(run_script, name, "--env-id Go1Handstand")
     assert "--gamma is 2.0" in refused(run_script, name, "--gamma 2")
     assert "--num-envs" in refused(run_script, name, "--env-id Toy --buffer-size 9")
-    assert "model.pt" in refused(run_script, name, "--evaluate-only runs")
     monkeypatch.setitem(sys.modules, "mujoco_playground", None)
     assert "pip install playground" in refused(run_script, name, "")
 
