@@ -118,7 +118,7 @@ def load_env(env_id):
     try:  # other suites would download models of robots
         limit = dm_control_suite.get_default_config(env_id).episode_length
         return dm_control_suite.load(env_id, config_overrides={"impl": "jax"}), limit
-    except (AttributeError, ValueError) as error:  # Reacher with MuJoCo 3.17
+    except (AttributeError, ValueError) as error:  # Reacher
         sys.exit(f"error: --env-id {env_id} cannot be loaded: {error}")
 
 
@@ -180,7 +180,7 @@ class Envs:
         actions = jnp.zeros((self.num_envs, self.env.action_size))
         envs = {
             "state": jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes),
-            "lengths": zeros + self.limit,  # the first step resets all: one thing to compile
+            "lengths": zeros + self.limit,  # so the first step resets all
             "returns": zeros.astype(jnp.float32),
             "whole": zeros > 0,  # shorter ones are in no curve
             "first_lengths": tenths * self.limit // 10,
