@@ -41,6 +41,14 @@ def test_copies_are_the_same_text(script):
     assert len(one.keys() & two.keys() - different) >= 4
 
 
+def test_playground_is_plus():
+    one, two = pieces("qmle_plus"), pieces("qmle_playground")
+    # other flags and rows; one seed; uniform replay; environments that go on while it records
+    different = {"Args", "check_args", "ReplayMemory", "train_step", "CudaGraph", "evaluate"}
+    assert {name for name in one.keys() & two.keys() if one[name] != two[name]} <= different
+    assert len(one.keys() & two.keys() - different) >= 13
+
+
 def test_other_copies_are_the_same_text():
     one, two = pieces("qmle_discrete"), pieces("dqn_discretized")
     different = {name for name in one.keys() & two.keys() if one[name] != two[name]}

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all; total steps are chosen by the targets:
+# walker-walk 950, cheetah-run 850, humanoid-walk 900, and what FastTD3 publishes after 5e7 steps. Not run yet.
+#   usage: benchmark/playground.sh [extra flags ...]
+# Results: benchmark/results/playground/<task>/qmle_playground/seed_K.csv (training), seed_K_eval.csv, seed_K.json
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+while read -r env_id task steps; do
+  for seed in 1 2 3; do
+    results=$root/benchmark/results/playground/$task/qmle_playground
+    [ -e "$results/seed_$seed.json" ] && continue
+    work=$(mktemp -d)
+    (cd "$work" && python "$root/qmle_playground.py" --env-id "$env_id" --seed "$seed" --total-timesteps "$steps" \
+      --eval-frequency $((steps / 10)) "$@" </dev/null)
+    mkdir -p "$results"
+    cp "$work"/runs/*/episodes.csv "$results/seed_$seed.csv"
+    cp "$work"/runs/*/eval.csv "$results/seed_${seed}_eval.csv"
+    cp "$work"/runs/*/config.json "$results/seed_$seed.json"
+    rm -r "$work"
+  done
+done <<'END'
+CheetahRun      cheetah-run       20000000
+WalkerWalk      walker-walk       10000000
+WalkerRun       walker-run        50000000
+HumanoidWalk    humanoid-walk     50000000
+FingerTurnHard  finger-turn_hard  50000000
+FishSwim        fish-swim         50000000
+HopperHop       hopper-hop        50000000
+END
