@@ -167,7 +167,6 @@ class Run:
             path = self.csv_path(seed)
             folder = configs.get(seed, configs[self.seeds()[0]])["folder"]
             folder = next(folder.glob(f"seed_{seed}"), folder)  # where a run has all seeds
-            path.parent.mkdir(parents=True, exist_ok=True)
             evaluations = (folder / "eval.csv").read_text()
             if evaluations.count("\n") > 1:
                 data.write_whole(path.with_name(f"seed_{seed}_eval.csv"), evaluations)

@@ -6,14 +6,14 @@
 A test fails when a page differs.
 """
 
-import csv
 import functools
 import itertools
+import json
 import re
 
 import data
 import numpy as np
-from data import RESULTS, ROOT
+from data import ACTION_DIMENSIONS, RESULTS, ROOT
 from scipy import stats
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -76,14 +76,13 @@ def cartpole():
 
 
 def finger_spin():
-    names = {"qmle_discrete": "`qmle_discrete.py` (enumerated)"}
-    names["dqn_discretized"], rows = "`dqn_discretized.py`", []
-    for script, name in names.items():
+    rows = []
+    for script, how in ("qmle_discrete", " (enumerated)"), ("dqn_discretized", ""):
         folder = RESULTS / "first_discrete/finger-spin" / script
         run = data.read_csv(folder / "seed_1.csv")
         speed = np.ptp(run["global_step"]) / np.ptp(run["wall_time"])
         returns = [greedy(folder / "seed_1_eval.csv", at) for at in (50_000, 100_000)]
-        rows.append([name, *map(cell, (*returns, speed))])
+        rows.append([f"`{script}.py`{how}", *map(cell, (*returns, speed))])
     header = ["script", "at 50,000", "at 100,000 steps", "steps per second, two runs at a time"]
     return markdown(header, rows)
 
@@ -91,8 +90,9 @@ def finger_spin():
 def loop():
     variants, rows = ("plain", "fast, float32", "fast"), []
     for kind, machine in EXACT.items():
-        medians, manifests = data.read_speed(kind)
-        version = manifests["loop"]["torch"].split("+")[0]
+        medians = data.read_speed(kind)
+        manifest = json.loads((RESULTS / f"speed/{kind}.json").read_text())["loop"]
+        version = manifest["torch"].split("+")[0]
         row = [f"{machine}, torch {version}"]
         row += [cell(medians.get(("loop", "training", variant))) for variant in variants]
         alone = medians.get(("loop", "dm_control alone, around fast", ""))
@@ -107,7 +107,7 @@ def parts():
     whats, rows = ["one action", "one update", "target maximisation"], []
     whats.append("target maximisation over its floor")
     for kind, machine in MACHINES.items():
-        medians, _ = data.read_speed(kind)
+        medians = data.read_speed(kind)
         for what in whats:
             name = what.replace("floor", "arithmetic alone (ratio)")
             cells = [medians.get(("parts", what, variant)) for variant in variants]
@@ -119,7 +119,7 @@ def parts():
 def cost():
     counts, rows = (2, 10, 100, 1000, 10_000), []
     for kind in ("cuda", "cpu"):
-        medians, _ = data.read_speed(kind)
+        medians = data.read_speed(kind)
         for what, name in (("update", "target"), ("action", "greedy")):
             for task in ("walker-walk", "dog-walk"):
                 row = [f"{MACHINES[kind]}: {what} against m<sub>{name}</sub>, {task}"]
@@ -130,7 +130,7 @@ def cost():
 
 
 def seeds():
-    medians, _ = data.read_speed("cuda")
+    medians = data.read_speed("cuda")
     rows = []
     for count in (1, 2, 4, 8, 16, 32):
         whats = ("together", "one update alone", "GPU memory")
@@ -144,7 +144,7 @@ def seeds():
 def discrete():
     rows = []
     for kind, machine in MACHINES.items():
-        medians, _ = data.read_speed(kind)
+        medians = data.read_speed(kind)
         for task in ("finger-spin", "walker-walk", "dog-walk"):
             for script in ("qmle_discrete.py", "dqn_discretized.py"):
                 whats = ("training", "peak GPU memory", "peak resident memory")
@@ -156,28 +156,14 @@ def discrete():
     return markdown([*header, "most memory of the machine"], rows)
 
 
-TASKS = {  # by action dimensions
-    1: ("CartPole-v1", "cartpole-swingup", "cartpole-swingup_sparse", "pendulum-swingup"),
-    2: ("ball_in_cup-catch", "finger-spin", "finger-turn_easy", "finger-turn_hard", "reacher-hard"),
-    4: ("hopper-hop", "hopper-stand"),
-    5: ("fish-swim",),
-    6: ("cheetah-run", "walker-run", "walker-stand", "walker-walk"),
-    12: ("quadruped-run", "quadruped-walk"),
-    21: ("humanoid-stand", "humanoid-walk"),
-    38: ("dog-run", "dog-walk"),
-}
-ACTION_DIMENSIONS = {task: number for number, tasks in TASKS.items() for task in tasks}
-ORDER = list(ACTION_DIMENSIONS).index
-
-
-def learning(name, folder=None):
+def learning(name):
     """For each task the end and the mean of each variant's curve."""
-    curves = data.read_curves(folder or RESULTS / name)
+    curves = data.read_curves(RESULTS / name)
     variants = list(dict.fromkeys(variant for _, variant, _ in data.commands(name)))
     rows = []
-    for task in sorted(curves, key=ORDER):
-        counts = sorted({len(seeds) for seeds in curves[task].values()})
-        own = [curves[task].get(variant) for variant in variants]
+    for task, by_variant in curves.items():
+        counts = sorted({len(seeds) for seeds in by_variant.values()})
+        own = [by_variant.get(variant) for variant in variants]
         for part, share in (("last tenth", 0.1), ("whole run", 1)):
             scores = [data.final_scores(by_seed, share) if by_seed else [] for by_seed in own]
             row = [task, ACTION_DIMENSIONS[task], " or ".join(map(str, counts)), part]
@@ -185,12 +171,12 @@ def learning(name, folder=None):
     return markdown(["task", "action dimensions", "seeds", "return of the", *variants], rows)
 
 
-def counterparts(figure, results=RESULTS):
+def counterparts(figure):
     """Counterparts beside QMLE, each in the last tenth before its last step."""
-    qmle, found = (data.read_curves(results / name) for name in ("figure_3", figure))
+    qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", figure))
     rows = []
-    for task in sorted(found, key=ORDER):
-        for variant, seeds in found[task].items():
+    for task, by_variant in found.items():
+        for variant, seeds in by_variant.items():
             end = data.last_step(seeds)
             runs = [data.until(own, end) for own in (qmle[task]["qmle"], seeds)]
             base, own = map(data.final_scores, runs)
@@ -218,17 +204,17 @@ def published(task, method):
     return f"{float(row['score']):.0f}{error}{at}"
 
 
-def figure_3(folder=RESULTS / "figure_3"):
+def figure_3():
     """Training returns in 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
-    curves, rows = data.read_curves(folder), []
-    for task in sorted(curves, key=ORDER):
-        (by_seed,) = curves[task].values()
+    rows = []
+    for task, by_variant in data.read_curves(RESULTS / "figure_3").items():
+        (by_seed,) = by_variant.values()
         row = [task, ACTION_DIMENSIONS[task], len(by_seed)]
         for at in (500_000, 1_000_000):
             reaching = [curve for curve in by_seed.values() if curve[-1, 0] >= at]
             scores = [data.within(curve, at - 50_000, at).mean() for curve in reaching]
             row.append(with_error(scores))
-        greedy = data.greedy_returns(folder / task / "qmle")
+        greedy = data.greedy_returns(RESULTS / "figure_3" / task / "qmle")
         row += [with_error(greedy), sac := published(task, "SAC")]
         share = np.mean(greedy) / float(sac.split()[0]) if "at" not in sac else None
         rows.append([*row, cell(share, ".0%")])
@@ -244,20 +230,19 @@ def figure_3_published():
     return markdown([*header, "D4PG, 10<sup>8</sup>"], [row for row in rows if any(row[1:])])
 
 
-def read_diagnosis(folder):
+def read_diagnosis(figure):
     """(task, variant, step) -> measure -> values of seeds, by diagnose.py."""
     found = {}
-    with (folder / "diagnosis.csv").open() as file:
-        for row in csv.DictReader(file):
-            measures = found.setdefault((row["task"], row["variant"], int(row["until"])), {})
-            measures.setdefault(row["measure"], []).append(float(row["value"]))
+    for row in data.read_rows(RESULTS / figure / "diagnosis.csv"):
+        measures = found.setdefault((row["task"], row["variant"], int(row["until"])), {})
+        measures.setdefault(row["measure"], []).append(float(row["value"]))
     return found
 
 
-def below_10(folder):
+def below_10(task):
     """Shares of episodes below 10: first tenth, last tenth, last evaluation."""
     shares, greedy = [], []
-    for path in folder.glob("seed_*.csv"):
+    for path in RESULTS.glob(f"figure_3/{task}/qmle/seed_*.csv"):
         rows = data.read_csv(path)
         steps, low = rows["global_step"] / rows["global_step"][-1], rows["episodic_return"] < 10
         if path.stem.endswith("_eval"):
@@ -267,15 +252,15 @@ def below_10(folder):
     return [*np.mean(shares, axis=0), *([np.mean(greedy)] if greedy else [])]
 
 
-def diagnosis(results=RESULTS / "figure_3"):
+def diagnosis():
     """What runs say of themselves; the greedy policy: mean over models that were kept."""
     measures, rows = {}, []
-    for (task, variant, _), values in sorted(read_diagnosis(results).items()):
+    for (task, variant, _), values in sorted(read_diagnosis("figure_3").items()):
         if variant == "qmle":
             measures[task] = values  # of the last step
-    for task in sorted(data.read_curves(results), key=ORDER):
+    for task in data.read_curves(RESULTS / "figure_3"):
         own = measures.get(task, {})
-        row = [task, *(cell(share, ".0%") for share in below_10(results / task / "qmle"))]
+        row = [task, *(cell(share, ".0%") for share in below_10(task))]
         row.append(with_error(own.get("charts/initial_q_gap", [])))
         q, followed = (own.get(f"greedy/{name}", []) for name in ("q", "return_to_go"))
         row.append(cell(np.mean(q) - np.mean(followed) if q else None))
@@ -288,13 +273,13 @@ def diagnosis(results=RESULTS / "figure_3"):
     return markdown([*header, "return with a tenth random minus greedy"], rows)
 
 
-def figure_3_why(results=RESULTS):
+def figure_3_why():
     """Experiments on tasks of Figure 3, in the last tenth before each end of runs."""
-    default, runs = (data.read_curves(results / name) for name in ("figure_3", "figure_3_why"))
-    measures, rows = read_diagnosis(results / "figure_3_why"), []
+    default, runs = (data.read_curves(RESULTS / name) for name in ("figure_3", "figure_3_why"))
+    measures, rows = read_diagnosis("figure_3_why"), []
     every = [seeds for variants in runs.values() for seeds in variants.values()]
     ends = sorted({int(data.last_step(seeds)) for seeds in every})
-    for task, step in itertools.product(sorted(runs, key=ORDER), ends):
+    for task, step in itertools.product(runs, ends):
         own = {"qmle": default[task]["qmle"]} | runs[task]
         own = {name: seeds for name, seeds in own.items() if data.last_step(seeds) >= step}
         base, returns = "default" if "default" in own else "qmle", {}
@@ -335,9 +320,9 @@ def welch(own, base, level):
     return difference, difference - half, difference + half
 
 
-def open_details(folder=RESULTS / "open_details"):
+def open_details():
     """A row for each variant, by the criterion in open_details.sh."""
-    curves, rows, areas = data.read_curves(folder), [], {}
+    curves, rows, areas = data.read_curves(RESULTS / "open_details"), [], {}
     for variant in dict.fromkeys(variant for _, variant, _ in data.commands("open_details")):
         runs = [curves[task][variant].values() for task in OPEN_TASKS]
         areas[variant] = [np.array([curve[:, 1].mean() for curve in seeds]) for seeds in runs]
