@@ -141,6 +141,11 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
+def write_rows(path, *rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
 def references():
     """Published scores."""
     return read_rows(ROOT / "benchmark/references.csv")

@@ -8,7 +8,6 @@ of each metric over the last tenth (before --until); without that, what greedy e
 (--save-model) show.
 """
 
-import csv
 import json
 import math
 import pathlib
@@ -113,7 +112,8 @@ def main(figure, run_dirs, until=None):
     rows, entries = {}, {}
     if path.exists():
         entries = json.loads(path.with_suffix(".json").read_text())
-        for *run, measure, value in list(csv.reader(path.open()))[1:]:
+        for row in data.read_rows(path):
+            *run, measure, value = row.values()
             rows.setdefault(tuple(run), {})[measure] = value
     for run_dir in map(pathlib.Path, run_dirs):
         args = json.loads((run_dir / "config.json").read_text())["args"]
@@ -126,11 +126,8 @@ def main(figure, run_dirs, until=None):
         rows[run] = {name: f"{value:.5g}" for name, value in found.items()}
         entries["/".join(run)] = data.describe("torch", "dm_control", "mujoco", "numpy")
         print(*run, rows[run], flush=True)
-        with path.open("w") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("task", "variant", "seed", "until", "measure", "value"))
-            for run in sorted(rows):
-                writer.writerows((*run, *row) for row in sorted(rows[run].items()))
+        lines = [(*run, *row) for run in sorted(rows) for row in sorted(rows[run].items())]
+        data.write_rows(path, ("task", "variant", "seed", "until", "measure", "value"), *lines)
         text = json.dumps(entries, indent=1, sort_keys=True)
         path.with_suffix(".json").write_text(text + "\n")
 

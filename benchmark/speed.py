@@ -13,7 +13,6 @@
 Writes benchmark/results/speed/<cpu or cuda>.csv, over the same part and variant, and manifests.
 """
 
-import csv
 import json
 import os
 import pathlib
@@ -102,7 +101,7 @@ def measure_loop(args, record):
         for name, (script, flags) in variants.items():
             steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps  # it is slow
             flags = ["--env-id", args.env_id, "--total-timesteps", steps, *flags]
-            speeds[name] = run(script, *flags, *args.flags.split())["speed"]
+            speeds[name] = run(script, *flags)["speed"]
             record("loop", "training", name, speeds[name], "steps/s")
         if args.against:
             ratio = speeds["fast"] / speeds["against"]
@@ -117,8 +116,7 @@ def measure_parts(args, record):
     variants["fast (default)"] = []
     for _ in range(args.repetitions):
         for name, flags in variants.items():
-            flags = *SHORT, *flags, *args.flags.split()
-            told = run(args.script, "--env-id", args.env_id, *flags, parts=True)
+            told = run(args.script, "--env-id", args.env_id, *SHORT, *flags, parts=True)
             record("parts", "one action", name, told["action"], "ms")
             record("parts", "one update", name, told["update"], "ms")
 
@@ -149,8 +147,7 @@ def measure_discrete(args, record):
 def measure_seeds(args, record):
     for count in args.num_seeds:
         flags = ["--env-id", args.env_id, "--total-timesteps", args.total_timesteps]
-        flags += ["--num-seeds", count, *args.flags.split()]
-        told = run("qmle_continuous_multiseed.py", *flags)
+        told = run("qmle_continuous_multiseed.py", *flags, "--num-seeds", count)
         record("seeds", "together", f"gymnasium S={count}", told["speed"], "steps/s")
         record("seeds", "GPU memory", f"gymnasium S={count}", told["gpu"], "GB")
 
@@ -174,13 +171,12 @@ if __name__ == "__main__":
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--against", help="for loop: another version of the script")
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--flags", default="", help="of the script: ' --flag'")
     parser.add_argument("--out", help="other CSV file")
     args = parser.parse_args()
     out = pathlib.Path(args.out or RESULTS / "speed" / ("cuda.csv" if ON_CUDA else "cpu.csv"))
     rows, manifests, values = [], {}, {}
     if out.exists():
-        rows = list(csv.reader(out.open()))[1:]
+        rows = [list(row.values()) for row in data.read_rows(out)]
         manifests = json.loads(out.with_suffix(".json").read_text())
     before, replaced = dict(manifests), set()
     manifest = data.describe() | {"command": sys.argv, "torch": torch.__version__}
@@ -192,9 +188,7 @@ if __name__ == "__main__":
             replaced.add((part, variant))
             rows[:] = [row for row in rows if (row[0], row[2]) != (part, variant)]
         rows.append([part, what, variant, f"{value:.6g}", unit])
-        with out.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([("part", "what", "variant", "value", "unit"), *rows])
+        data.write_rows(out, ("part", "what", "variant", "value", "unit"), *rows)
         manifests[part] = manifest | {"earlier": before.get(part)}  # of what stays
         out.with_suffix(".json").write_text(json.dumps(manifests, indent=2) + "\n")
         values.setdefault((part, what, variant), []).append(value)
