@@ -32,6 +32,20 @@ def parser(text):  # which --help shows as it is
     return argparse.ArgumentParser(description=text, formatter_class=form)
 
 
+def figure_parser(text):
+    form = parser(text)
+    form.add_argument("name", help="of the figure")
+    form.add_argument("--smoke", action="store_true", help="tiny runs, anew each time")
+    form.add_argument("--results", help="folder; default benchmark/results/<name>")
+    return form
+
+
+def results_of(args):
+    """The folder that the flags of figure_parser ask for."""
+    default = ROOT / f"runs/smoke/{args.name}/results" if args.smoke else RESULTS / args.name
+    return pathlib.Path(args.results or default).resolve()
+
+
 def describe(*packages):
     """What a manifest says of a measurement: date, commit and versions."""
     git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]

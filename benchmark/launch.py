@@ -159,14 +159,15 @@ class Run:
         for path in sorted(self.attempt.glob("runs/*/config.json")):  # the latest counts
             config = json.loads(path.read_text())
             configs[config["args"]["seed"]] = config | {"folder": path.parent}
+        first = configs[self.seeds()[0]]
         for seed, path in zip(self.seeds(), self.paths(), strict=True):
-            folder = configs.get(seed, configs[self.seeds()[0]])["folder"]
+            folder = configs.get(seed, first)["folder"]
             folder = next(folder.glob(f"seed_{seed}"), folder)  # where a run has all seeds
             evaluations = (folder / "eval.csv").read_text()
             if evaluations.count("\n") > 1:
                 data.write_whole(path.with_name(f"seed_{seed}_eval.csv"), evaluations)
             data.write_whole(path, thinned(folder / "episodes.csv"))
-        return configs[self.seeds()[0]]
+        return first
 
     def checkpoint(self):
         """Called by submitit when the cluster warns of the job's end: queues it again."""
@@ -257,10 +258,8 @@ def launch(args, runs, folder):
                         run.cores = tuple(cores[slot * share : (slot + 1) * share])
                     running[slot] = executor.submit(run), run
             time.sleep(0.5)
-            for slot, (job, run) in list(running.items()):
-                if not job.done():
-                    continue
-                del running[slot]
+            for slot in [slot for slot, (job, _) in running.items() if job.done()]:
+                job, run = running.pop(slot)
                 state = "FAILED" if job.exception() else "done"
                 if state == "FAILED":
                     failed.append(f"{state}: {run.key()}; log: {job.paths.stderr}")
@@ -290,20 +289,16 @@ def end_scripts():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the jobs end too
-    parser = data.parser(__doc__)
-    parser.add_argument("name", help="of the figure")
-    parser.add_argument("--smoke", action="store_true", help="tiny runs, anew each time")
+    parser = data.figure_parser(__doc__)
     parser.add_argument("--tasks", nargs="+", help="only these")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
     parser.add_argument("--gpus", nargs="*", help="to use in turn; default: all")
     parser.add_argument("--cluster", choices=["local", "slurm"], default="local")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for submitit")
     parser.add_argument("--keep-old", action="store_true", help="results of other scripts count")
-    parser.add_argument("--results", help="folder; default benchmark/results/<name>")
     args = parser.parse_args()
     folder = ROOT / "runs" / ("smoke" if args.smoke else "launch") / args.name
-    default = folder / "results" if args.smoke else data.RESULTS / args.name
-    results = pathlib.Path(args.results).resolve() if args.results else default
+    results = data.results_of(args)
     try:
         runs = read_runs(sys.stdin, results, folder, args.smoke, args.keep_old)
         tasks = sorted({run.task for run in runs})

@@ -61,8 +61,8 @@ def draw_curves(results, name):
     curves = data.read_curves(folder)
     published = [row for row in data.references() if name in row["figures"].split()]
     if name == "figure_6":
-        wanted = {row["task"] for row in published}
-        curves = {task: own for task, own in curves.items() if task in wanted}
+        for task in curves.keys() - {row["task"] for row in published}:
+            del curves[task]
     if name in ("figure_5", "figure_7", "plus_ingredients"):
         qmle = data.read_curves(data.RESULTS / "figure_3")
         for task, others in curves.items():
@@ -259,8 +259,8 @@ def draw_first_run(results):
 def draw_cost(results):
     """Milliseconds against the number of samples."""
     figure, panels = plt.subplots(1, 2)
-    whats, numbers = {"update": "m_target", "action": "m_greedy"}, [2, 10, 100, 1000, 10_000]
-    for axes, (what, count) in zip(panels, whats.items(), strict=True):
+    whats, numbers = ("update", "action"), [2, 10, 100, 1000, 10_000]
+    for axes, what, count in zip(panels, whats, ("m_target", "m_greedy"), strict=True):
         for kind, machine, fill in ("cpu", "2 CPU cores", "none"), ("cuda", "one H100", "full"):
             values = data.read_speed(kind)
             for task, style in zip(("walker-walk", "dog-walk"), STYLES[:2], strict=True):
@@ -299,13 +299,8 @@ DRAWN_ALONE = {
 }
 
 if __name__ == "__main__":
-    parser = data.parser(__doc__)
-    parser.add_argument("name", help="of the figure")
-    parser.add_argument("--smoke", action="store_true", help="the results of launch.py --smoke")
-    parser.add_argument("--results", help="folder; default benchmark/results/<name>")
-    args, _ = parser.parse_known_args()  # the rest is for launch.py
-    smoke = data.ROOT / "runs/smoke" / args.name / "results"
-    results = pathlib.Path(args.results or (smoke if args.smoke else data.RESULTS / args.name))
+    args, _ = data.figure_parser(__doc__).parse_known_args()  # the rest is for launch.py
+    results = data.results_of(args)
     results.mkdir(parents=True, exist_ok=True)
     for draw in DRAWN_ALONE.get(args.name, [lambda folder: draw_curves(folder, args.name)]):
         draw(results)

@@ -250,10 +250,8 @@ def diagnosis():
     header = ["task", "below 10: first tenth", "last tenth", "greedy"]
     header += ["training: Q at the start minus return", "greedy: Q minus return"]
     yield [*header, "return with a tenth random minus greedy"]
-    measures = {}
-    for (task, variant, _), values in sorted(read_diagnosis("figure_3").items()):
-        if variant == "qmle":
-            measures[task] = values  # of the last step
+    found = sorted(read_diagnosis("figure_3").items())  # the last step of a task counts
+    measures = {task: values for (task, variant, _), values in found if variant == "qmle"}
     for task in data.read_curves(RESULTS / "figure_3"):
         own = measures.get(task, {})
         row = [task, *(cell(share, ".0%") for share in below_10(task))]
@@ -272,8 +270,7 @@ def figure_3_why():
     yield [*header, "Q at the start minus return (s.e.)"]
     default, runs = (data.read_curves(RESULTS / name) for name in ("figure_3", "figure_3_why"))
     measures = read_diagnosis("figure_3_why")
-    every = [seeds for variants in runs.values() for seeds in variants.values()]
-    ends = sorted({int(data.last_step(seeds)) for seeds in every})
+    ends = sorted({int(data.last_step(seeds)) for own in runs.values() for seeds in own.values()})
     for task, step in itertools.product(runs, ends):
         own = {"qmle": default[task]["qmle"]} | runs[task]
         own = {name: seeds for name, seeds in own.items() if data.last_step(seeds) >= step}
