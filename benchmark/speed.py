@@ -72,8 +72,12 @@ def median_ms(function, repetitions=30, warm_ups=5):
 
 
 def run(script, *flags, parts=False):
-    """What a script told, and steps per second after the first episode, where it compiles."""
-    command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *map(str, flags)]
+    """What a script told, and steps per second after the first episode, where it compiles.
+
+    On walker-walk, unless flags name another task.
+    """
+    flags = "--env-id", "dm_control/walker-walk-v0", *map(str, flags)
+    command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *flags]
     environment = os.environ | {"TELL_PARTS": "1" if parts else ""}
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -100,8 +104,7 @@ def measure_loop(args, record):
         speeds = {}
         for name, (script, flags) in variants.items():
             steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps  # it is slow
-            flags = ["--env-id", args.env_id, "--total-timesteps", steps, *flags]
-            speeds[name] = run(script, *flags)["speed"]
+            speeds[name] = run(script, "--total-timesteps", steps, *flags)["speed"]
             record("loop", "training", name, speeds[name], "steps/s")
         if args.against:
             ratio = speeds["fast"] / speeds["against"]
@@ -116,7 +119,7 @@ def measure_parts(args, record):
     variants["fast (default)"] = []
     for _ in range(args.repetitions):
         for name, flags in variants.items():
-            told = run(args.script, "--env-id", args.env_id, *SHORT, *flags, parts=True)
+            told = run(args.script, *SHORT, *flags, parts=True)
             record("parts", "one action", name, told["action"], "ms")
             record("parts", "one update", name, told["update"], "ms")
 
@@ -146,8 +149,8 @@ def measure_discrete(args, record):
 
 def measure_seeds(args, record):
     for count in args.num_seeds:
-        flags = ["--env-id", args.env_id, "--total-timesteps", args.total_timesteps]
-        told = run("qmle_continuous_multiseed.py", *flags, "--num-seeds", count)
+        flags = ["--total-timesteps", args.total_timesteps, "--num-seeds", count]
+        told = run("qmle_continuous_multiseed.py", *flags)
         record("seeds", "together", f"gymnasium S={count}", told["speed"], "steps/s")
         record("seeds", "GPU memory", f"gymnasium S={count}", told["gpu"], "GB")
 
@@ -155,7 +158,7 @@ def measure_seeds(args, record):
 def measure_checkpoint(args, record):
     """One in each step of a short run."""
     flags = ["--total-timesteps", 13, "--learning-starts", 12, "--checkpoint-frequency", 1]
-    told = run(args.script, "--env-id", args.env_id, *flags)
+    told = run(args.script, *flags)
     record("checkpoint", "writing 1e6 walker-walk transitions", "", told["checkpoint"], "s")
     record("checkpoint", "size with 1e6 walker-walk transitions", "", told["size"], "MB")
 
@@ -165,7 +168,6 @@ PARTS = {name[8:]: part for name, part in list(globals().items()) if name[:8] ==
 if __name__ == "__main__":
     parser = data.parser(__doc__)
     parser.add_argument("what", nargs="+", choices=PARTS)
-    parser.add_argument("--env-id", default="dm_control/walker-walk-v0")
     parser.add_argument("--script", default="qmle_continuous.py")
     parser.add_argument("--total-timesteps", type=int, default=12_000 if ON_CUDA else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
@@ -174,25 +176,24 @@ if __name__ == "__main__":
     parser.add_argument("--out", help="other CSV file")
     args = parser.parse_args()
     out = pathlib.Path(args.out or RESULTS / "speed" / ("cuda.csv" if ON_CUDA else "cpu.csv"))
-    rows, manifests, values = [], {}, {}
+    old, new, manifests, values = [], [], {}, {}
     if out.exists():
-        rows = [list(row.values()) for row in data.read_rows(out)]
+        old = [list(row.values()) for row in data.read_rows(out)]
         manifests = json.loads(out.with_suffix(".json").read_text())
-    before, replaced = dict(manifests), set()
+    before = dict(manifests)
     manifest = data.describe() | {"command": sys.argv, "torch": torch.__version__}
     manifest["device"] = torch.cuda.get_device_name() if ON_CUDA else "cpu"
     manifest["cpu_cores"] = os.cpu_count()
 
     def record(part, what, variant, value, unit):
-        if (part, variant) not in replaced:
-            replaced.add((part, variant))
-            rows[:] = [row for row in rows if (row[0], row[2]) != (part, variant)]
-        rows.append([part, what, variant, f"{value:.6g}", unit])
-        data.write_rows(out, ("part", "what", "variant", "value", "unit"), *rows)
+        new.append([part, what, variant, f"{value:.6g}", unit])
+        measured = {(row[0], row[2]) for row in new}
+        stay = [row for row in old if (row[0], row[2]) not in measured]
+        data.write_rows(out, ("part", "what", "variant", "value", "unit"), *stay, *new)
         manifests[part] = manifest | {"earlier": before.get(part)}  # of what stays
         out.with_suffix(".json").write_text(json.dumps(manifests, indent=2) + "\n")
         values.setdefault((part, what, variant), []).append(value)
-        print(part, what, variant, f"{value:.6g}", unit, file=sys.stderr, flush=True)
+        print(*new[-1], file=sys.stderr, flush=True)
 
     for part in args.what:
         PARTS[part](args, record)

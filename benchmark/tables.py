@@ -133,9 +133,10 @@ def seeds():
     medians = data.read_speed("cuda")
     for count in (1, 2, 4, 8, 16, 32):
         whats = ("together", "one update alone", "GPU memory")
-        found = [medians.get(("seeds", what, f"gymnasium S={count}")) for what in whats]
-        row = [count, *map(cell, (found[0], found[0] / count))]
-        yield [*row, cell(found[1], ".2f"), cell(found[2], ".1f")]
+        key = f"gymnasium S={count}"
+        speed, update, memory = (medians.get(("seeds", what, key)) for what in whats)
+        row = [count, cell(speed), cell(speed / count)]
+        yield [*row, cell(update, ".2f"), cell(memory, ".1f")]
 
 
 def discrete():
