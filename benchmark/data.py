@@ -77,10 +77,7 @@ def commands(name):
 
 
 def read_curves(results):
-    """task -> variant -> seed -> array (episodes, 2) of global_step and episodic_return.
-
-    Tasks in the order above.
-    """
+    """task, as above -> variant -> seed -> (episodes, 2): global_step, episodic_return."""
     curves, order = {}, list(ACTION_DIMENSIONS).index
     paths = results.glob("*/*/seed_*[0-9].csv")
     for path in sorted(paths, key=lambda path: (order(path.parts[-3]), path)):

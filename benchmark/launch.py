@@ -53,7 +53,7 @@ class Run:
     results: pathlib.Path  # folder of the figure
     folder: pathlib.Path  # of its attempts
     num_threads: int = 1  # of PyTorch
-    keep_old: bool = False  # results of other scripts count
+    keep_old: bool = False
     attempt: pathlib.Path | None = None  # folder of what has begun
     gpu: str = ""  # "": whatever there is
     cores: tuple = ()  # none: all
@@ -232,7 +232,7 @@ def launch(args, runs, folder):
     # A job may be queued again as often as it takes.
     executor = submitit.AutoExecutor(jobs, cluster=args.cluster, slurm_max_num_timeout=1000)
     settings = {"timeout_min": 7 * 24 * 60, "name": args.name}
-    settings |= {"slurm_array_parallelism": args.workers} if on_slurm else {}
+    settings["slurm_array_parallelism"] = args.workers
     for setting in args.set:
         key, _, value = setting.partition("=")
         settings[key] = int(value) if value.isdigit() else value
@@ -246,8 +246,8 @@ def launch(args, runs, folder):
         run.num_threads = executor.parameters.get("cpus_per_task", 1) if on_slurm else share
     if on_slurm:  # which queues them
         with executor.batch():
-            jobs = [executor.submit(run) for run in waiting]
-        running, waiting = dict(enumerate(zip(jobs, waiting, strict=True))), []
+            running = {slot: (executor.submit(run), run) for slot, run in enumerate(runs)}
+        waiting = []
     try:
         while waiting or running:
             for slot in range(at_a_time):

@@ -1,9 +1,7 @@
 """Draws a figure from its data, into their folder.
 
-    python benchmark/plot.py figure_3                    (also: first_run, speed)
-    python benchmark/plot.py open_details --results some/folder
-
-Colours and fonts are in style.mplstyle.
+python benchmark/plot.py figure_3                    (also: first_run, speed)
+python benchmark/plot.py open_details --results some/folder
 """
 
 import itertools

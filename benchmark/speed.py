@@ -72,11 +72,8 @@ def median_ms(function, repetitions=30, warm_ups=5):
 
 
 def run(script, *flags, parts=False):
-    """What a script told, and steps per second after the first episode, where it compiles.
-
-    On walker-walk, unless flags name another task.
-    """
-    flags = "--env-id", "dm_control/walker-walk-v0", *map(str, flags)
+    """What a script told, and steps per second after the first episode, where it compiles."""
+    flags = "--env-id", "dm_control/walker-walk-v0", *map(str, flags)  # the last --env-id counts
     command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *flags]
     environment = os.environ | {"TELL_PARTS": "1" if parts else ""}
     with tempfile.TemporaryDirectory() as folder:

@@ -132,7 +132,7 @@ def seeds():
     yield [*header, "GPU memory, GB"]
     medians = data.read_speed("cuda")
     for count in (1, 2, 4, 8, 16, 32):
-        whats = ("together", "one update alone", "GPU memory")
+        whats = "together", "one update alone", "GPU memory"
         key = f"gymnasium S={count}"
         speed, update, memory = (medians.get(("seeds", what, key)) for what in whats)
         row = [count, cell(speed), cell(speed / count)]
@@ -146,7 +146,7 @@ def discrete():
         medians = data.read_speed(kind)
         for task in ("finger-spin", "walker-walk", "dog-walk"):
             for script in ("qmle_discrete.py", "dqn_discretized.py"):
-                whats = ("training", "peak GPU memory", "peak resident memory")
+                whats = "training", "peak GPU memory", "peak resident memory"
                 cells = [medians.get(("discrete", what, f"{script} {task}")) for what in whats]
                 if None not in cells:
                     memory = [cell(value or None, ".2f", " GB") for value in cells[1:]]
@@ -155,7 +155,7 @@ def discrete():
 
 def learning(name):
     """For each task the end and the mean of each variant's curve."""
-    variants = list(dict.fromkeys(variant for _, variant, _ in data.commands(name)))
+    variants = dict.fromkeys(variant for _, variant, _ in data.commands(name))
     yield ["task", "action dimensions", "seeds", "return of the", *variants]
     for task, by_variant in data.read_curves(RESULTS / name).items():
         counts = sorted({len(seeds) for seeds in by_variant.values()})
@@ -208,7 +208,7 @@ def figure_3():
             reaching = [curve for curve in by_seed.values() if curve[-1, 0] >= at]
             scores = [data.within(curve, at - 50_000, at).mean() for curve in reaching]
             row.append(with_error(scores))
-        greedy = data.greedy_returns(RESULTS / "figure_3" / task / "qmle")
+        greedy = data.greedy_returns(RESULTS / f"figure_3/{task}/qmle")
         row += [with_error(greedy), sac := published(task, "SAC")]
         share = np.mean(greedy) / float(sac.split()[0]) if "at" not in sac else None
         yield [*row, cell(share, ".0%")]
@@ -243,7 +243,7 @@ def below_10(task):
             greedy.append(low[steps == 1].mean())
         else:
             shares.append((low[steps <= 0.1].mean(), low[steps > 0.9].mean()))
-    return [*np.mean(shares, axis=0), *([np.mean(greedy)] if greedy else [])]
+    return [*np.mean(shares, axis=0), np.mean(greedy)]
 
 
 def diagnosis():
@@ -321,12 +321,12 @@ def open_details():
         if variant == "default":  # the first
             yield [*row, "", ""]
             continue
-        difference, low, high = welch(areas[variant], areas["default"], level=1 - 0.05 / 7)
+        interval = _, low, high = welch(areas[variant], areas["default"], level=1 - 0.05 / 7)
         tolerable = -0.05 * np.mean([area.mean() for area in areas["default"]])
         loss = "excluded" if low > tolerable else "possible"
         verdict = f"no difference found, a loss of 5% {loss}"
         verdict = "better" if low > 0 else "worse" if high < 0 else verdict
-        yield [*row, with_interval((difference, low, high), "+.1f"), verdict]
+        yield [*row, with_interval(interval, "+.1f"), verdict]
 
 
 MADE_HERE = [first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete]
