@@ -35,7 +35,7 @@ def parser(text):  # which --help shows as it is
 def figure_parser(text):
     form = parser(text)
     form.add_argument("name", help="of the figure")
-    form.add_argument("--smoke", action="store_true", help="tiny runs, anew each time")
+    form.add_argument("--smoke", action="store_true", help="tiny runs, in runs/smoke")
     form.add_argument("--results", help="folder; default benchmark/results/<name>")
     return form
 
