@@ -3,7 +3,6 @@
 import argparse
 import csv
 import datetime
-import json
 import pathlib
 import platform
 import re
@@ -15,11 +14,36 @@ import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmark" / "results"
+TASKS = {  # by action dimensions
+    1: ("CartPole-v1", "cartpole-swingup", "cartpole-swingup_sparse", "pendulum-swingup"),
+    2: ("ball_in_cup-catch", "finger-spin", "finger-turn_easy", "finger-turn_hard", "reacher-hard"),
+    4: ("hopper-hop", "hopper-stand"),
+    5: ("fish-swim",),
+    6: ("cheetah-run", "walker-run", "walker-stand", "walker-walk"),
+    12: ("quadruped-run", "quadruped-walk"),
+    21: ("humanoid-stand", "humanoid-walk"),
+    38: ("dog-run", "dog-walk"),
+}
+ACTION_DIMENSIONS = {task: number for number, tasks in TASKS.items() for task in tasks}
 
 
 def parser(text):  # which --help shows as it is
     form = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(description=text, formatter_class=form)
+
+
+def figure_parser(text):
+    form = parser(text)
+    form.add_argument("name", help="of the figure")
+    form.add_argument("--smoke", action="store_true", help="tiny runs, in runs/smoke")
+    form.add_argument("--results", help="folder; default benchmark/results/<name>")
+    return form
+
+
+def results_of(args):
+    """The folder that the flags of figure_parser ask for."""
+    default = ROOT / f"runs/smoke/{args.name}/results" if args.smoke else RESULTS / args.name
+    return pathlib.Path(args.results or default).resolve()
 
 
 def describe(*packages):
@@ -32,7 +56,8 @@ def describe(*packages):
 
 
 def write_whole(path, text):
-    """Writes a file that is complete whenever it exists."""
+    """Writes a file, and its folder, that is complete whenever it exists."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text)
     temporary.replace(path)
@@ -52,13 +77,13 @@ def commands(name):
 
 
 def read_curves(results):
-    """task -> variant -> seed -> array (episodes, 2) of global_step and episodic_return."""
-    curves = {}
-    for path in sorted(results.glob("*/*/seed_*.csv")):
-        if not path.stem.endswith("_eval"):
-            rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
-            task, variant, seed = path.parts[-3], path.parts[-2], int(path.stem.split("_")[1])
-            curves.setdefault(task, {}).setdefault(variant, {})[seed] = rows
+    """task, as above -> variant -> seed -> (episodes, 2): global_step, episodic_return."""
+    curves, order = {}, list(ACTION_DIMENSIONS).index
+    paths = results.glob("*/*/seed_*[0-9].csv")
+    for path in sorted(paths, key=lambda path: (order(path.parts[-3]), path)):
+        task, variant, name = path.parts[-3:]
+        rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+        curves.setdefault(task, {}).setdefault(variant, {})[int(name[5:-4])] = rows
     return curves
 
 
@@ -121,18 +146,26 @@ def middle_and_interval(scores):
     return scores.mean(), scores.mean() - half, scores.mean() + half
 
 
-def references():
-    """Rows of references.csv: published scores."""
-    with (ROOT / "benchmark" / "references.csv").open() as file:
+def read_rows(path):
+    """Rows of a CSV: dictionaries of text."""
+    with path.open() as file:
         return list(csv.DictReader(file))
 
 
+def write_rows(path, *rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def references():
+    """Published scores."""
+    return read_rows(ROOT / "benchmark/references.csv")
+
+
 def read_speed(kind):
-    """(part, what, variant) -> median of speed.py, and part -> manifest."""
+    """(part, what, variant) -> median of speed.py."""
     values = {}
-    with (RESULTS / "speed" / f"{kind}.csv").open() as file:
-        for row in csv.DictReader(file):
-            key = row["part"], row["what"], row["variant"]
-            values.setdefault(key, []).append(float(row["value"]))
-    medians = {key: statistics.median(found) for key, found in values.items()}
-    return medians, json.loads((RESULTS / "speed" / f"{kind}.json").read_text())
+    for row in read_rows(RESULTS / f"speed/{kind}.csv"):
+        key = row["part"], row["what"], row["variant"]
+        values.setdefault(key, []).append(float(row["value"]))
+    return {key: statistics.median(found) for key, found in values.items()}

@@ -8,7 +8,6 @@ of each metric over the last tenth (before --until); without that, what greedy e
 (--save-model) show.
 """
 
-import csv
 import json
 import math
 import pathlib
@@ -26,14 +25,14 @@ import qmle_continuous as script
 NUM_TO_COME = 500
 
 
-def of_events(run_dir, until=None):
+def of_events(run_dir, until):
     """The last step, and the mean of each metric over the last tenth."""
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0}).Reload()
     names = events.Tags()["scalars"]
     metrics = {name: np.array([(e.step, e.value) for e in events.Scalars(name)]) for name in names}
     last = int(max(points[-1, 0] for points in metrics.values()))
     if until and last < until:
-        raise ValueError(f"--until is {until}, expected at most {last}, where {run_dir} ended")
+        sys.exit(f"error: --until is {until}, expected at most {last}, where {run_dir} ended")
     last = until or last
     late = {name: data.within(points, 0.9 * last, last) for name, points in metrics.items()}
     return last, {name: values.mean() for name, values in late.items() if len(values)}
@@ -75,7 +74,7 @@ def play(q_network, args, num_episodes, epsilon=0.0):
 
 
 @torch.no_grad()
-def of_model(path, seed=1, num_episodes=10):
+def of_model(path, seed, num_episodes=10):
     """What an agent does and believes in greedy episodes: measure -> value.
 
     greedy/q: Q of the actions taken, in steps that have NUM_TO_COME more to come, so that
@@ -108,40 +107,31 @@ def of_model(path, seed=1, num_episodes=10):
     }
 
 
-def main(figure, run_dirs, until=None):
-    path = data.RESULTS / figure / "diagnosis.csv"
-    rows, entries = {}, {}
-    if path.exists():
-        entries = json.loads(path.with_suffix(".json").read_text())
-        for *run, measure, value in list(csv.reader(path.open()))[1:]:
-            rows.setdefault(tuple(run), {})[measure] = value
-    for run_dir in map(pathlib.Path, run_dirs):
-        args = json.loads((run_dir / "config.json").read_text())["args"]
-        task = args["env_id"].removeprefix("dm_control/").removesuffix("-v0")
-        variant = run_dir.resolve().parents[2].name.split("__")[1]  # of task, variant, first seed
-        last, found = of_events(run_dir, until)
-        if not until and (run_dir / "model.pt").exists():
-            found |= of_model(run_dir / "model.pt", args["seed"])
-        run = task, variant, str(args["seed"]), str(last)
-        rows[run] = {name: f"{value:.5g}" for name, value in found.items()}
-        entries["/".join(run)] = data.describe("torch", "dm_control", "mujoco", "numpy")
-        print(*run, rows[run], flush=True)
-        with path.open("w") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("task", "variant", "seed", "until", "measure", "value"))
-            for run in sorted(rows):
-                writer.writerows((*run, *row) for row in sorted(rows[run].items()))
-        text = json.dumps(entries, indent=1, sort_keys=True)
-        path.with_suffix(".json").write_text(text + "\n")
-
-
 if __name__ == "__main__":
     parser = data.parser(__doc__)
     parser.add_argument("figure", help="whose folder of benchmark/results takes what is found")
     parser.add_argument("run_dirs", nargs="+", help="with event file and config.json")
     parser.add_argument("--until", type=int, help="step that counts as the end of a run")
     args = parser.parse_args()
-    try:
-        main(args.figure, args.run_dirs, args.until)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
+    path = data.RESULTS / args.figure / "diagnosis.csv"
+    rows, entries = {}, {}
+    if path.exists():
+        entries = json.loads(path.with_suffix(".json").read_text())
+        for row in data.read_rows(path):
+            *run, measure, value = row.values()
+            rows.setdefault(tuple(run), {})[measure] = value
+    for run_dir in map(pathlib.Path, args.run_dirs):
+        config = json.loads((run_dir / "config.json").read_text())["args"]
+        task = config["env_id"].removeprefix("dm_control/").removesuffix("-v0")
+        variant = run_dir.resolve().parents[2].name.split("__")[1]  # of task, variant, first seed
+        last, found = of_events(run_dir, args.until)
+        if not args.until and (run_dir / "model.pt").exists():
+            found |= of_model(run_dir / "model.pt", config["seed"])
+        run = task, variant, str(config["seed"]), str(last)
+        rows[run] = {name: f"{value:.5g}" for name, value in found.items()}
+        entries["/".join(run)] = data.describe("torch", "dm_control", "mujoco", "numpy")
+        print(*run, rows[run], flush=True)
+        lines = [(*run, *row) for run in sorted(rows) for row in sorted(rows[run].items())]
+        data.write_rows(path, ("task", "variant", "seed", "until", "measure", "value"), *lines)
+        text = json.dumps(entries, indent=1, sort_keys=True)
+        path.with_suffix(".json").write_text(text + "\n")

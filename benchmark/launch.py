@@ -53,13 +53,15 @@ class Run:
     results: pathlib.Path  # folder of the figure
     folder: pathlib.Path  # of its attempts
     num_threads: int = 1  # of PyTorch
-    keep_old: bool = False  # results of other scripts count
+    keep_old: bool = False
     attempt: pathlib.Path | None = None  # folder of what has begun
-    gpu: str | None = None  # None: whatever there is
-    cores: set | None = None  # None: all
+    gpu: str = ""  # "": whatever there is
+    cores: tuple = ()  # none: all
 
     def __post_init__(self):
         self.source = (ROOT / self.words[1]).read_bytes()
+        self.kept = self.results / self.task / self.variant
+        self.is_illustration = self.words[1].endswith(("bandit.py", "climbing.py"))
 
     def flag(self, name, default):
         """The number that the command gives for a flag at last."""
@@ -72,17 +74,10 @@ class Run:
         default = 16 if "multiseed" in self.words[1] else 1
         return range(first, first + self.flag("--num-seeds", default))
 
-    def is_illustration(self):
-        return self.words[1].endswith(("bandit.py", "climbing.py"))
-
-    def csv_path(self, seed):
-        return self.results / self.task / self.variant / f"seed_{seed}.csv"
-
     def paths(self):
         """The files that exist when it is done."""
-        if self.is_illustration():
-            return [self.results / self.task / self.variant / "verdict.txt"]
-        return [self.csv_path(seed) for seed in self.seeds()]
+        names = [f"seed_{seed}.csv" for seed in self.seeds()]
+        return [self.kept / name for name in (["verdict.txt"] if self.is_illustration else names)]
 
     def key(self):
         return f"{self.task}/{self.variant}/seeds {self.seeds()[0]} to {self.seeds()[-1]}"
@@ -105,7 +100,7 @@ class Run:
             if value not in same and not (self.keep_old and name == "script_blob"):
                 raise ValueError(
                     f"{self.results}: {self.key()} were made by {name} `{made[name]}`, expected"
-                    f" `{value}`; delete them, or give --keep-old (other scripts) or --results"
+                    f" `{value}`; delete them, or give --keep-old or --results"
                 )
         return True
 
@@ -113,10 +108,10 @@ class Run:
         if self.is_done(read_manifest(self.results)):  # by another launcher, meanwhile
             return
         start = time.time()
-        if self.cores is not None:
+        if self.cores:
             os.sched_setaffinity(0, self.cores)  # of this job and of the processes that it starts
         said = self.run_script()
-        if self.is_illustration():
+        if self.is_illustration:
             data.write_whole(self.paths()[0], said.replace(f"{self.results}{os.sep}", ""))
             device = f"cpu, {self.num_threads} threads"
         else:
@@ -132,7 +127,8 @@ class Run:
     def run_script(self):
         """Starts the script, or lets it go on, and returns what it printed."""
         environment = {"OMP_NUM_THREADS": str(self.num_threads)} | os.environ
-        environment |= {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
+        if self.gpu:
+            environment["CUDA_VISIBLE_DEVICES"] = self.gpu
         if (ROOT / self.words[1]).read_bytes() != self.source:  # not what the manifest would name
             raise RuntimeError(f"{self.words[1]} has changed since the launch; launch again")
         own_folder = f"{self.task}__{self.variant}__{self.seeds()[0]}"
@@ -141,13 +137,13 @@ class Run:
         checkpoints = list(self.attempt.glob("runs/*/checkpoint.pt"))
         flags = ["--resume", str(checkpoints[0].parent)] if checkpoints else self.words[2:]
         command = [sys.executable, str(ROOT / self.words[1]), *flags]
-        if self.is_illustration():
-            command += ["--output", str(self.paths()[0].parent)]
+        if self.is_illustration:
+            command += ["--output", str(self.kept)]
         self.process = subprocess.Popen(
             command,
             cwd=self.attempt,
             env=environment,
-            stdout=subprocess.PIPE if self.is_illustration() else None,
+            stdout=subprocess.PIPE if self.is_illustration else None,
             text=True,
             # SLURM's warning reaches this process too, and would end it at once.
             preexec_fn=lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
@@ -163,16 +159,15 @@ class Run:
         for path in sorted(self.attempt.glob("runs/*/config.json")):  # the latest counts
             config = json.loads(path.read_text())
             configs[config["args"]["seed"]] = config | {"folder": path.parent}
-        for seed in self.seeds():
-            path = self.csv_path(seed)
-            folder = configs.get(seed, configs[self.seeds()[0]])["folder"]
+        first = configs[self.seeds()[0]]
+        for seed, path in zip(self.seeds(), self.paths(), strict=True):
+            folder = configs.get(seed, first)["folder"]
             folder = next(folder.glob(f"seed_{seed}"), folder)  # where a run has all seeds
-            path.parent.mkdir(parents=True, exist_ok=True)
             evaluations = (folder / "eval.csv").read_text()
             if evaluations.count("\n") > 1:
                 data.write_whole(path.with_name(f"seed_{seed}_eval.csv"), evaluations)
             data.write_whole(path, thinned(folder / "episodes.csv"))
-        return configs[self.seeds()[0]]
+        return first
 
     def checkpoint(self):
         """Called by submitit when the cluster warns of the job's end: queues it again."""
@@ -231,52 +226,43 @@ def read_runs(lines, results, folder, smoke=False, keep_old=False):
     return runs
 
 
-def make_executor(args, folder):
-    jobs = folder / "jobs" / unique_name()
+def launch(args, runs, folder):
+    """Runs them, some at a time. Returns what to say of those that failed."""
+    jobs, on_slurm = folder / "jobs" / unique_name(), args.cluster == "slurm"
     # A job may be queued again as often as it takes.
     executor = submitit.AutoExecutor(jobs, cluster=args.cluster, slurm_max_num_timeout=1000)
     settings = {"timeout_min": 7 * 24 * 60, "name": args.name}
-    if args.cluster == "slurm":
-        settings["slurm_array_parallelism"] = args.workers
+    settings["slurm_array_parallelism"] = args.workers
     for setting in args.set:
         key, _, value = setting.partition("=")
         settings[key] = int(value) if value.isdigit() else value
     executor.update_parameters(**settings)
     os.environ["SUBMITIT_PREEMPT_SIGNAL"] = "USR1"  # which run_script makes the scripts ignore
-    return executor
-
-
-def launch(args, runs, folder):
-    """Runs them, some at a time. Returns those that failed, with logs."""
-    executor = make_executor(args, folder)
     waiting, running, failed = list(runs), {}, []
     cores = sorted(os.sched_getaffinity(0))
     at_a_time = max(min(args.workers, len(runs)), 1)
     share = max(len(cores) // at_a_time, 1)
-    on_slurm = args.cluster == "slurm"
     for run in runs:
         run.num_threads = executor.parameters.get("cpus_per_task", 1) if on_slurm else share
     if on_slurm:  # which queues them
         with executor.batch():
-            jobs = [executor.submit(run) for run in waiting]
-        running, waiting = dict(enumerate(zip(jobs, waiting, strict=True))), []
+            running = {slot: (executor.submit(run), run) for slot, run in enumerate(runs)}
+        waiting = []
     try:
         while waiting or running:
             for slot in range(at_a_time):
                 if waiting and slot not in running:
                     run = waiting.pop(0)
-                    run.gpu = args.gpus[slot % len(args.gpus)] if args.gpus else None
+                    run.gpu = args.gpus[slot % len(args.gpus)] if args.gpus else ""
                     if 1 < at_a_time <= len(cores):
-                        run.cores = set(cores[slot * share : (slot + 1) * share])
+                        run.cores = tuple(cores[slot * share : (slot + 1) * share])
                     running[slot] = executor.submit(run), run
             time.sleep(0.5)
-            for slot, (job, run) in list(running.items()):
-                if not job.done():
-                    continue
-                del running[slot]
-                state = "done" if job.exception() is None else "FAILED"
+            for slot in [slot for slot, (job, _) in running.items() if job.done()]:
+                job, run = running.pop(slot)
+                state = "FAILED" if job.exception() else "done"
                 if state == "FAILED":
-                    failed.append((run.key(), job.paths.stderr))
+                    failed.append(f"{state}: {run.key()}; log: {job.paths.stderr}")
                 left = len(waiting) + len(running)
                 print(f"{time.strftime('%X')} {state}: {run.key()}; {left} left", flush=True)
     except KeyboardInterrupt:
@@ -303,20 +289,16 @@ def end_scripts():
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: the jobs end too
-    parser = data.parser(__doc__)
-    parser.add_argument("name", help="of the figure")
-    parser.add_argument("--smoke", action="store_true", help="tiny runs, anew each time")
+    parser = data.figure_parser(__doc__)
     parser.add_argument("--tasks", nargs="+", help="only these")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time")
     parser.add_argument("--gpus", nargs="*", help="to use in turn; default: all")
     parser.add_argument("--cluster", choices=["local", "slurm"], default="local")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for submitit")
     parser.add_argument("--keep-old", action="store_true", help="results of other scripts count")
-    parser.add_argument("--results", help="folder; default benchmark/results/<name>")
     args = parser.parse_args()
     folder = ROOT / "runs" / ("smoke" if args.smoke else "launch") / args.name
-    default = folder / "results" if args.smoke else data.RESULTS / args.name
-    results = pathlib.Path(args.results).resolve() if args.results else default
+    results = data.results_of(args)
     try:
         runs = read_runs(sys.stdin, results, folder, args.smoke, args.keep_old)
         tasks = sorted({run.task for run in runs})
@@ -330,7 +312,4 @@ if __name__ == "__main__":
         sys.exit(f"error: {error}")
     results.mkdir(parents=True, exist_ok=True)
     print(f"{len(todo)} of {len(runs)} runs to do; results: {results}", flush=True)
-    failed = launch(args, todo, folder)
-    for what, log in failed:
-        print(f"FAILED: {what}; log: {log}", file=sys.stderr)
-    sys.exit(bool(failed))
+    sys.exit("\n".join(launch(args, todo, folder)) or 0)  # 1 with a message

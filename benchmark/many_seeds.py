@@ -60,6 +60,5 @@ if __name__ == "__main__":
     parser.add_argument("method", choices=METHODS)
     parser.add_argument("folder", type=pathlib.Path, help="for the file, METHOD_multiseed.py")
     args = parser.parse_args()
-    args.folder.mkdir(parents=True, exist_ok=True)
     path = args.folder / f"{args.method}_multiseed.py"
     data.write_whole(path, many_seeds(args.method))  # another launcher's job may be reading it

@@ -1,9 +1,7 @@
 """Draws a figure from its data, into their folder.
 
-    python benchmark/plot.py figure_3                    (also: first_run, speed)
-    python benchmark/plot.py open_details --results some/folder
-
-Colours and fonts are in style.mplstyle.
+python benchmark/plot.py figure_3                    (also: first_run, speed)
+python benchmark/plot.py open_details --results some/folder
 """
 
 import itertools
@@ -21,7 +19,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import EngFormatter
 from PIL import Image
-from tables import ACTION_DIMENSIONS, ORDER
 
 plt.style.use(pathlib.Path(__file__).with_name("style.mplstyle"))
 STYLES = list(plt.rcParams["axes.prop_cycle"])  # eight of variants; the first is QMLE
@@ -33,7 +30,7 @@ METHODS = (
 LOOKS = dict(zip(METHODS.split(","), STYLES[8:], strict=True))
 LOOKS |= {"qmle_discrete": QMLE, "dqn_discretized": DQN}
 NAMES = {"qmle": "QMLE", "qmle_discrete": "QMLE", "dqn": "DQN", "dqn_discretized": "DQN"}
-NAMES |= {"ddpg": "DDPG", "qtopt": "QT-Opt", "aql": "AQL"}
+NAMES |= {"ddpg": "DDPG", "qtopt": "QT-Opt", "aql": "AQL", "base": "qmle_plus.py"}
 THOUSANDS = EngFormatter(sep="")
 ABOVE = dict(loc="outside upper center")
 RING = dict(marker="o", markerfacecolor="none")
@@ -62,7 +59,8 @@ def draw_curves(results, name):
     curves = data.read_curves(folder)
     published = [row for row in data.references() if name in row["figures"].split()]
     if name == "figure_6":
-        curves = {row["task"]: curves[row["task"]] for row in published}
+        for task in curves.keys() - {row["task"] for row in published}:
+            del curves[task]
     if name in ("figure_5", "figure_7", "plus_ingredients"):
         qmle = data.read_curves(data.RESULTS / "figure_3")
         for task, others in curves.items():
@@ -71,7 +69,7 @@ def draw_curves(results, name):
             curves[task] = {"qmle": data.until(qmle[task]["qmle"], end)} | others
     if not curves:
         raise SystemExit(f"error: there are no results in {results}")
-    tasks = sorted(curves, key=ORDER)
+    tasks = list(curves)
     drawn = [variant for by_variant in curves.values() for variant in by_variant]
     commands = {(task, variant): command for task, variant, command in data.commands(name)}
     order = dict.fromkeys(["qmle", "qmle_discrete", *(variant for _, variant in commands), *drawn])
@@ -94,7 +92,7 @@ def draw_curves(results, name):
         draw_task(axes, by_variant, styles, folder / task, commands)
         top = 500 if task == "CartPole-v1" else 1000
         axes.set(ylim=(0, top), yticks=np.linspace(0, top, 3 if columns > 3 else 6))
-        axes.set_title(f"{task} ({ACTION_DIMENSIONS[task]})")
+        axes.set_title(f"{task} ({data.ACTION_DIMENSIONS[task]})")
         axes.tick_params(labelleft=number % columns == 0 or "CartPole-v1" in tasks)
 
     handles = []
@@ -259,10 +257,10 @@ def draw_first_run(results):
 def draw_cost(results):
     """Milliseconds against the number of samples."""
     figure, panels = plt.subplots(1, 2)
-    whats, numbers = {"update": "m_target", "action": "m_greedy"}, [2, 10, 100, 1000, 10_000]
-    for axes, (what, count) in zip(panels, whats.items(), strict=True):
+    whats, numbers = ("update", "action"), [2, 10, 100, 1000, 10_000]
+    for axes, what, count in zip(panels, whats, ("m_target", "m_greedy"), strict=True):
         for kind, machine, fill in ("cpu", "2 CPU cores", "none"), ("cuda", "one H100", "full"):
-            values, _ = data.read_speed(kind)
+            values = data.read_speed(kind)
             for task, style in zip(("walker-walk", "dog-walk"), STYLES[:2], strict=True):
                 keys = [("cost", f"{what}, {task}", f"{count} {n}") for n in numbers]
                 times = [values.get(key, np.nan) for key in keys]
@@ -278,7 +276,7 @@ def draw_cost(results):
 
 def draw_seeds(results):
     """Steps per second of all seeds against their number."""
-    values, _ = data.read_speed("cuda")
+    values = data.read_speed("cuda")
     counts = [1, 2, 4, 8, 16, 32]
     speeds = [values["seeds", "together", f"gymnasium S={count}"] for count in counts]
     figure, axes = plt.subplots()
@@ -299,13 +297,8 @@ DRAWN_ALONE = {
 }
 
 if __name__ == "__main__":
-    parser = data.parser(__doc__)
-    parser.add_argument("name", help="of the figure")
-    parser.add_argument("--smoke", action="store_true", help="the results of launch.py --smoke")
-    parser.add_argument("--results", help="folder; default benchmark/results/<name>")
-    args, _ = parser.parse_known_args()  # the rest is for launch.py
-    smoke = data.ROOT / "runs/smoke" / args.name / "results"
-    results = pathlib.Path(args.results or (smoke if args.smoke else data.RESULTS / args.name))
+    args, _ = data.figure_parser(__doc__).parse_known_args()  # the rest is for launch.py
+    results = data.results_of(args)
     results.mkdir(parents=True, exist_ok=True)
     for draw in DRAWN_ALONE.get(args.name, [lambda folder: draw_curves(folder, args.name)]):
         draw(results)

@@ -13,7 +13,6 @@
 Writes benchmark/results/speed/<cpu or cuda>.csv, over the same part and variant, and manifests.
 """
 
-import csv
 import json
 import os
 import pathlib
@@ -74,7 +73,8 @@ def median_ms(function, repetitions=30, warm_ups=5):
 
 def run(script, *flags, parts=False):
     """What a script told, and steps per second after the first episode, where it compiles."""
-    command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *map(str, flags)]
+    flags = "--env-id", "dm_control/walker-walk-v0", *map(str, flags)  # the last --env-id counts
+    command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *flags]
     environment = os.environ | {"TELL_PARTS": "1" if parts else ""}
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -101,8 +101,7 @@ def measure_loop(args, record):
         speeds = {}
         for name, (script, flags) in variants.items():
             steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps  # it is slow
-            flags = ["--env-id", args.env_id, "--total-timesteps", steps, *flags]
-            speeds[name] = run(script, *flags, *args.flags.split())["speed"]
+            speeds[name] = run(script, "--total-timesteps", steps, *flags)["speed"]
             record("loop", "training", name, speeds[name], "steps/s")
         if args.against:
             ratio = speeds["fast"] / speeds["against"]
@@ -117,8 +116,7 @@ def measure_parts(args, record):
     variants["fast (default)"] = []
     for _ in range(args.repetitions):
         for name, flags in variants.items():
-            flags = *SHORT, *flags, *args.flags.split()
-            told = run(args.script, "--env-id", args.env_id, *flags, parts=True)
+            told = run(args.script, *SHORT, *flags, parts=True)
             record("parts", "one action", name, told["action"], "ms")
             record("parts", "one update", name, told["update"], "ms")
 
@@ -148,8 +146,7 @@ def measure_discrete(args, record):
 
 def measure_seeds(args, record):
     for count in args.num_seeds:
-        flags = ["--env-id", args.env_id, "--total-timesteps", args.total_timesteps]
-        flags += ["--num-seeds", count, *args.flags.split()]
+        flags = ["--total-timesteps", args.total_timesteps, "--num-seeds", count]
         told = run("qmle_continuous_multiseed.py", *flags)
         record("seeds", "together", f"gymnasium S={count}", told["speed"], "steps/s")
         record("seeds", "GPU memory", f"gymnasium S={count}", told["gpu"], "GB")
@@ -158,7 +155,7 @@ def measure_seeds(args, record):
 def measure_checkpoint(args, record):
     """One in each step of a short run."""
     flags = ["--total-timesteps", 13, "--learning-starts", 12, "--checkpoint-frequency", 1]
-    told = run(args.script, "--env-id", args.env_id, *flags)
+    told = run(args.script, *flags)
     record("checkpoint", "writing 1e6 walker-walk transitions", "", told["checkpoint"], "s")
     record("checkpoint", "size with 1e6 walker-walk transitions", "", told["size"], "MB")
 
@@ -168,37 +165,32 @@ PARTS = {name[8:]: part for name, part in list(globals().items()) if name[:8] ==
 if __name__ == "__main__":
     parser = data.parser(__doc__)
     parser.add_argument("what", nargs="+", choices=PARTS)
-    parser.add_argument("--env-id", default="dm_control/walker-walk-v0")
     parser.add_argument("--script", default="qmle_continuous.py")
     parser.add_argument("--total-timesteps", type=int, default=12_000 if ON_CUDA else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--against", help="for loop: another version of the script")
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
-    parser.add_argument("--flags", default="", help="of the script: ' --flag'")
     parser.add_argument("--out", help="other CSV file")
     args = parser.parse_args()
     out = pathlib.Path(args.out or RESULTS / "speed" / ("cuda.csv" if ON_CUDA else "cpu.csv"))
-    rows, manifests, values = [], {}, {}
+    old, new, manifests, values = [], [], {}, {}
     if out.exists():
-        rows = list(csv.reader(out.open()))[1:]
+        old = [list(row.values()) for row in data.read_rows(out)]
         manifests = json.loads(out.with_suffix(".json").read_text())
-    before, replaced = dict(manifests), set()
+    before = dict(manifests)
     manifest = data.describe() | {"command": sys.argv, "torch": torch.__version__}
     manifest["device"] = torch.cuda.get_device_name() if ON_CUDA else "cpu"
     manifest["cpu_cores"] = os.cpu_count()
 
     def record(part, what, variant, value, unit):
-        if (part, variant) not in replaced:
-            replaced.add((part, variant))
-            rows[:] = [row for row in rows if (row[0], row[2]) != (part, variant)]
-        rows.append([part, what, variant, f"{value:.6g}", unit])
-        with out.open("w", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([("part", "what", "variant", "value", "unit"), *rows])
+        new.append([part, what, variant, f"{value:.6g}", unit])
+        measured = {(row[0], row[2]) for row in new}
+        stay = [row for row in old if (row[0], row[2]) not in measured]
+        data.write_rows(out, ("part", "what", "variant", "value", "unit"), *stay, *new)
         manifests[part] = manifest | {"earlier": before.get(part)}  # of what stays
         out.with_suffix(".json").write_text(json.dumps(manifests, indent=2) + "\n")
         values.setdefault((part, what, variant), []).append(value)
-        print(part, what, variant, f"{value:.6g}", unit, file=sys.stderr, flush=True)
+        print(*new[-1], file=sys.stderr, flush=True)
 
     for part in args.what:
         PARTS[part](args, record)

@@ -6,14 +6,14 @@
 A test fails when a page differs.
 """
 
-import csv
 import functools
 import itertools
+import json
 import re
 
 import data
 import numpy as np
-from data import RESULTS, ROOT
+from data import ACTION_DIMENSIONS, RESULTS, ROOT
 from scipy import stats
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -21,7 +21,9 @@ EXACT = {"cpu": "2 CPU cores (AMD EPYC)", "cuda": "one H100, 16 cores"}
 MACHINES = {"cpu": "2 CPU cores", "cuda": "one H100"}
 
 
-def markdown(header, rows):
+def markdown(lines):
+    """A table of what a function below yields: the header, then rows."""
+    header, *rows = lines
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
 
@@ -53,6 +55,7 @@ def greedy(path, at):
 
 
 def first_run():
+    yield ["mean return", "mean", "seed 1", "seed 2", "seed 3"]
     folder, found = RESULTS / "first_run", {}
     for at in (100_000, 200_000):
         runs = [data.read_csv(folder / f"seed_{seed}.csv") for seed in (1, 2, 3)]
@@ -60,145 +63,121 @@ def first_run():
         found[f"training, last ten episodes, {at:,} steps"] = [r[-10:].mean() for r in returns]
     last = [greedy(folder / f"seed_{seed}_eval.csv", 200_000) for seed in (1, 2, 3)]
     found["greedy policy, five episodes, 200,000 steps"] = last
-    rows = [[name, *map(cell, (np.mean(values), *values))] for name, values in found.items()]
-    return markdown(["mean return", "mean", "seed 1", "seed 2", "seed 3"], rows)
+    for name, values in found.items():
+        yield [name, *map(cell, (np.mean(values), *values))]
 
 
 def cartpole():
-    rows = []
+    yield ["script", "seed", "first step at 475 or more", "at 25,000 steps"]
     for script in ("qmle_discrete", "dqn_discretized"):
         for seed in (1, 2, 3):
             path = RESULTS / "first_discrete/CartPole-v1" / script / f"seed_{seed}_eval.csv"
             steps = np.unique(data.read_csv(path)["global_step"])
             solved = [cell(step) for step in steps if greedy(path, step) >= 475] or ["never"]
-            rows.append([f"`{script}.py`", seed, solved[0], cell(greedy(path, 25_000))])
-    return markdown(["script", "seed", "first step at 475 or more", "at 25,000 steps"], rows)
+            yield [f"`{script}.py`", seed, solved[0], cell(greedy(path, 25_000))]
 
 
 def finger_spin():
-    names = {"qmle_discrete": "`qmle_discrete.py` (enumerated)"}
-    names["dqn_discretized"], rows = "`dqn_discretized.py`", []
-    for script, name in names.items():
+    yield ["script", "at 50,000", "at 100,000 steps", "steps per second, two runs at a time"]
+    for script, how in ("qmle_discrete", " (enumerated)"), ("dqn_discretized", ""):
         folder = RESULTS / "first_discrete/finger-spin" / script
         run = data.read_csv(folder / "seed_1.csv")
         speed = np.ptp(run["global_step"]) / np.ptp(run["wall_time"])
         returns = [greedy(folder / "seed_1_eval.csv", at) for at in (50_000, 100_000)]
-        rows.append([name, *map(cell, (*returns, speed))])
-    header = ["script", "at 50,000", "at 100,000 steps", "steps per second, two runs at a time"]
-    return markdown(header, rows)
+        yield [f"`{script}.py`{how}", *map(cell, (*returns, speed))]
 
 
 def loop():
-    variants, rows = ("plain", "fast, float32", "fast"), []
+    variants = "plain", "fast, float32", "fast"
+    yield ["steps per second", *variants, "dm_control alone", "share of it"]
     for kind, machine in EXACT.items():
-        medians, manifests = data.read_speed(kind)
-        version = manifests["loop"]["torch"].split("+")[0]
+        medians = data.read_speed(kind)
+        manifest = json.loads((RESULTS / f"speed/{kind}.json").read_text())["loop"]
+        version = manifest["torch"].split("+")[0]
         row = [f"{machine}, torch {version}"]
         row += [cell(medians.get(("loop", "training", variant))) for variant in variants]
         alone = medians.get(("loop", "dm_control alone, around fast", ""))
         share = medians.get(("loop", "share of dm_control alone", "fast"))
-        rows.append([*row, cell(alone), cell(share, ".2f")])
-    header = ["steps per second", *variants, "dm_control alone", "share of it"]
-    return markdown(header, rows)
+        yield [*row, cell(alone), cell(share, ".2f")]
 
 
 def parts():
     variants = ["plain", "CUDA graphs", "compiled, float32", "fast (default)"]
-    whats, rows = ["one action", "one update", "target maximisation"], []
+    yield ["milliseconds", *variants]
+    whats = ["one action", "one update", "target maximisation"]
     whats.append("target maximisation over its floor")
     for kind, machine in MACHINES.items():
-        medians, _ = data.read_speed(kind)
+        medians = data.read_speed(kind)
         for what in whats:
             name = what.replace("floor", "arithmetic alone (ratio)")
             cells = [medians.get(("parts", what, variant)) for variant in variants]
             if any(cells):
-                rows.append([f"{machine}: {name}", *map(digits, cells)])
-    return markdown(["milliseconds", *variants], rows)
+                yield [f"{machine}: {name}", *map(digits, cells)]
 
 
 def cost():
-    counts, rows = (2, 10, 100, 1000, 10_000), []
+    counts = 2, 10, 100, 1000, 10_000
+    yield ["milliseconds, number of samples:", *(f"{count:,}" for count in counts)]
     for kind in ("cuda", "cpu"):
-        medians, _ = data.read_speed(kind)
+        medians = data.read_speed(kind)
         for what, name in (("update", "target"), ("action", "greedy")):
             for task in ("walker-walk", "dog-walk"):
                 row = [f"{MACHINES[kind]}: {what} against m<sub>{name}</sub>, {task}"]
                 keys = [("cost", f"{what}, {task}", f"m_{name} {count}") for count in counts]
-                rows.append(row + [digits(medians.get(key), 2) for key in keys])
-    header = ["milliseconds, number of samples:", *(f"{count:,}" for count in counts)]
-    return markdown(header, rows)
+                yield row + [digits(medians.get(key), 2) for key in keys]
 
 
 def seeds():
-    medians, _ = data.read_speed("cuda")
-    rows = []
-    for count in (1, 2, 4, 8, 16, 32):
-        whats = ("together", "one update alone", "GPU memory")
-        found = [medians.get(("seeds", what, f"gymnasium S={count}")) for what in whats]
-        rows.append([count, *map(cell, (found[0], found[0] / count))])
-        rows[-1] += [cell(found[1], ".2f"), cell(found[2], ".1f")]
     header = ["seeds", "steps per second, together", "of each seed", "one update alone, ms"]
-    return markdown([*header, "GPU memory, GB"], rows)
+    yield [*header, "GPU memory, GB"]
+    medians = data.read_speed("cuda")
+    for count in (1, 2, 4, 8, 16, 32):
+        whats = "together", "one update alone", "GPU memory"
+        key = f"gymnasium S={count}"
+        speed, update, memory = (medians.get(("seeds", what, key)) for what in whats)
+        row = [count, cell(speed), cell(speed / count)]
+        yield [*row, cell(update, ".2f"), cell(memory, ".1f")]
 
 
 def discrete():
-    rows = []
+    header = ["machine", "task", "script", "steps per second", "most GPU memory"]
+    yield [*header, "most memory of the machine"]
     for kind, machine in MACHINES.items():
-        medians, _ = data.read_speed(kind)
+        medians = data.read_speed(kind)
         for task in ("finger-spin", "walker-walk", "dog-walk"):
             for script in ("qmle_discrete.py", "dqn_discretized.py"):
-                whats = ("training", "peak GPU memory", "peak resident memory")
+                whats = "training", "peak GPU memory", "peak resident memory"
                 cells = [medians.get(("discrete", what, f"{script} {task}")) for what in whats]
                 if None not in cells:
                     memory = [cell(value or None, ".2f", " GB") for value in cells[1:]]
-                    rows.append([machine, task, f"`{script}`", cell(cells[0]), *memory])
-    header = ["machine", "task", "script", "steps per second", "most GPU memory"]
-    return markdown([*header, "most memory of the machine"], rows)
+                    yield [machine, task, f"`{script}`", cell(cells[0]), *memory]
 
 
-TASKS = {  # by action dimensions
-    1: ("CartPole-v1", "cartpole-swingup", "cartpole-swingup_sparse", "pendulum-swingup"),
-    2: ("ball_in_cup-catch", "finger-spin", "finger-turn_easy", "finger-turn_hard", "reacher-hard"),
-    4: ("hopper-hop", "hopper-stand"),
-    5: ("fish-swim",),
-    6: ("cheetah-run", "walker-run", "walker-stand", "walker-walk"),
-    12: ("quadruped-run", "quadruped-walk"),
-    21: ("humanoid-stand", "humanoid-walk"),
-    38: ("dog-run", "dog-walk"),
-}
-ACTION_DIMENSIONS = {task: number for number, tasks in TASKS.items() for task in tasks}
-ORDER = list(ACTION_DIMENSIONS).index
-
-
-def learning(name, folder=None):
+def learning(name):
     """For each task the end and the mean of each variant's curve."""
-    curves = data.read_curves(folder or RESULTS / name)
-    variants = list(dict.fromkeys(variant for _, variant, _ in data.commands(name)))
-    rows = []
-    for task in sorted(curves, key=ORDER):
-        counts = sorted({len(seeds) for seeds in curves[task].values()})
-        own = [curves[task].get(variant) for variant in variants]
+    variants = dict.fromkeys(variant for _, variant, _ in data.commands(name))
+    yield ["task", "action dimensions", "seeds", "return of the", *variants]
+    for task, by_variant in data.read_curves(RESULTS / name).items():
+        counts = sorted({len(seeds) for seeds in by_variant.values()})
+        own = [by_variant.get(variant) for variant in variants]
         for part, share in (("last tenth", 0.1), ("whole run", 1)):
             scores = [data.final_scores(by_seed, share) if by_seed else [] for by_seed in own]
             row = [task, ACTION_DIMENSIONS[task], " or ".join(map(str, counts)), part]
-            rows.append([*row, *map(with_error, scores)])
-    return markdown(["task", "action dimensions", "seeds", "return of the", *variants], rows)
+            yield [*row, *map(with_error, scores)]
 
 
-def counterparts(figure, results=RESULTS):
+def counterparts(figure):
     """Counterparts beside QMLE, each in the last tenth before its last step."""
-    qmle, found = (data.read_curves(results / name) for name in ("figure_3", figure))
-    rows = []
-    for task in sorted(found, key=ORDER):
-        for variant, seeds in found[task].items():
+    yield ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
+    qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", figure))
+    for task, by_variant in found.items():
+        for variant, seeds in by_variant.items():
             end = data.last_step(seeds)
             runs = [data.until(own, end) for own in (qmle[task]["qmle"], seeds)]
             base, own = map(data.final_scores, runs)
             row = [task, f"`{variant}`", f"{end:,.0f}", len(own)]
             row += [with_interval(data.middle_and_interval(x), ".0f") for x in (base, own)]
-            rows.append([*row, with_interval(welch([own], [base], 0.95))])
-    header = ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
-    return markdown(header, rows)
+            yield [*row, with_interval(welch([own], [base], 0.95))]
 
 
 # Steps after which the columns show published scores.
@@ -218,83 +197,82 @@ def published(task, method):
     return f"{float(row['score']):.0f}{error}{at}"
 
 
-def figure_3(folder=RESULTS / "figure_3"):
+def figure_3():
     """Training returns in 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
-    curves, rows = data.read_curves(folder), []
-    for task in sorted(curves, key=ORDER):
-        (by_seed,) = curves[task].values()
+    header = ["task", "action dimensions", "seeds", "training, 0.5M", "training, 1M"]
+    yield [*header, "greedy, at the end", "SAC, 1M", "greedy over SAC"]
+    for task, by_variant in data.read_curves(RESULTS / "figure_3").items():
+        (by_seed,) = by_variant.values()
         row = [task, ACTION_DIMENSIONS[task], len(by_seed)]
         for at in (500_000, 1_000_000):
             reaching = [curve for curve in by_seed.values() if curve[-1, 0] >= at]
             scores = [data.within(curve, at - 50_000, at).mean() for curve in reaching]
             row.append(with_error(scores))
-        greedy = data.greedy_returns(folder / task / "qmle")
+        greedy = data.greedy_returns(RESULTS / f"figure_3/{task}/qmle")
         row += [with_error(greedy), sac := published(task, "SAC")]
         share = np.mean(greedy) / float(sac.split()[0]) if "at" not in sac else None
-        rows.append([*row, cell(share, ".0%")])
-    header = ["task", "action dimensions", "seeds", "training, 0.5M", "training, 1M"]
-    return markdown([*header, "greedy, at the end", "SAC, 1M", "greedy over SAC"], rows)
+        yield [*row, cell(share, ".0%")]
 
 
 def figure_3_published():
     """The other published scores."""
-    methods = [method for method in PUBLISHED if method != "SAC"]
-    rows = [[task, *(published(task, name) for name in methods)] for task in ACTION_DIMENSIONS]
     header = ["task", "DDPG, 0.5M", "DMPO, 0.5M", "plain DDPG, 1M", "A3C, 10<sup>8</sup>"]
-    return markdown([*header, "D4PG, 10<sup>8</sup>"], [row for row in rows if any(row[1:])])
+    yield [*header, "D4PG, 10<sup>8</sup>"]
+    for task in ACTION_DIMENSIONS:
+        scores = [published(task, method) for method in PUBLISHED if method != "SAC"]
+        if any(scores):
+            yield [task, *scores]
 
 
-def read_diagnosis(folder):
+def read_diagnosis(figure):
     """(task, variant, step) -> measure -> values of seeds, by diagnose.py."""
     found = {}
-    with (folder / "diagnosis.csv").open() as file:
-        for row in csv.DictReader(file):
-            measures = found.setdefault((row["task"], row["variant"], int(row["until"])), {})
-            measures.setdefault(row["measure"], []).append(float(row["value"]))
+    for row in data.read_rows(RESULTS / figure / "diagnosis.csv"):
+        measures = found.setdefault((row["task"], row["variant"], int(row["until"])), {})
+        measures.setdefault(row["measure"], []).append(float(row["value"]))
     return found
 
 
-def below_10(folder):
+def below_10(task):
     """Shares of episodes below 10: first tenth, last tenth, last evaluation."""
     shares, greedy = [], []
-    for path in folder.glob("seed_*.csv"):
+    for path in RESULTS.glob(f"figure_3/{task}/qmle/seed_*.csv"):
         rows = data.read_csv(path)
         steps, low = rows["global_step"] / rows["global_step"][-1], rows["episodic_return"] < 10
         if path.stem.endswith("_eval"):
             greedy.append(low[steps == 1].mean())
         else:
             shares.append((low[steps <= 0.1].mean(), low[steps > 0.9].mean()))
-    return [*np.mean(shares, axis=0), *([np.mean(greedy)] if greedy else [])]
+    return [*np.mean(shares, axis=0), np.mean(greedy)]
 
 
-def diagnosis(results=RESULTS / "figure_3"):
+def diagnosis():
     """What runs say of themselves; the greedy policy: mean over models that were kept."""
-    measures, rows = {}, []
-    for (task, variant, _), values in sorted(read_diagnosis(results).items()):
-        if variant == "qmle":
-            measures[task] = values  # of the last step
-    for task in sorted(data.read_curves(results), key=ORDER):
+    header = ["task", "below 10: first tenth", "last tenth", "greedy"]
+    header += ["training: Q at the start minus return", "greedy: Q minus return"]
+    yield [*header, "return with a tenth random minus greedy"]
+    found = sorted(read_diagnosis("figure_3").items())  # the last step of a task counts
+    measures = {task: values for (task, variant, _), values in found if variant == "qmle"}
+    for task in data.read_curves(RESULTS / "figure_3"):
         own = measures.get(task, {})
-        row = [task, *(cell(share, ".0%") for share in below_10(results / task / "qmle"))]
+        row = [task, *(cell(share, ".0%") for share in below_10(task))]
         row.append(with_error(own.get("charts/initial_q_gap", [])))
         q, followed = (own.get(f"greedy/{name}", []) for name in ("q", "return_to_go"))
         row.append(cell(np.mean(q) - np.mean(followed) if q else None))
         gains, errors = (own.get(f"exploring/gain{name}", []) for name in ("", "_error"))
         error = np.linalg.norm(errors) / len(errors) if errors else 0
-        row.append(f"{np.mean(gains):+.0f} ({error:.0f})" if gains else "")
-        rows.append(row)
-    header = ["task", "below 10: first tenth", "last tenth", "greedy"]
-    header += ["training: Q at the start minus return", "greedy: Q minus return"]
-    return markdown([*header, "return with a tenth random minus greedy"], rows)
+        yield [*row, f"{np.mean(gains):+.0f} ({error:.0f})" if gains else ""]
 
 
-def figure_3_why(results=RESULTS):
+def figure_3_why():
     """Experiments on tasks of Figure 3, in the last tenth before each end of runs."""
-    default, runs = (data.read_curves(results / name) for name in ("figure_3", "figure_3_why"))
-    measures, rows = read_diagnosis(results / "figure_3_why"), []
-    every = [seeds for variants in runs.values() for seeds in variants.values()]
-    ends = sorted({int(data.last_step(seeds)) for seeds in every})
-    for task, step in itertools.product(sorted(runs, key=ORDER), ends):
+    header = ["task", "steps", "variant", "seeds", "training return (s.e.)"]
+    header += ["difference to the default, 95% interval", "episodes below 10"]
+    yield [*header, "Q at the start minus return (s.e.)"]
+    default, runs = (data.read_curves(RESULTS / name) for name in ("figure_3", "figure_3_why"))
+    measures = read_diagnosis("figure_3_why")
+    ends = sorted({int(data.last_step(seeds)) for own in runs.values() for seeds in own.values()})
+    for task, step in itertools.product(runs, ends):
         own = {"qmle": default[task]["qmle"]} | runs[task]
         own = {name: seeds for name, seeds in own.items() if data.last_step(seeds) >= step}
         base, returns = "default" if "default" in own else "qmle", {}
@@ -310,11 +288,7 @@ def figure_3_why(results=RESULTS):
             low = np.mean([(part < 10).mean() for part in late])
             gaps = measures.get((task, name, step), {}).get("charts/initial_q_gap", [])
             gaps = [] if name.startswith("gamma") else gaps  # where Q is of another size
-            rows.append([*row, with_error(returns[name]), difference, f"{low:.0%}"])
-            rows[-1].append(with_error(gaps))
-    header = ["task", "steps", "variant", "seeds", "training return (s.e.)"]
-    header += ["difference to the default, 95% interval", "episodes below 10"]
-    return markdown([*header, "Q at the start minus return (s.e.)"], rows)
+            yield [*row, with_error(returns[name]), difference, f"{low:.0%}", with_error(gaps)]
 
 
 OPEN_TASKS = ("walker-walk", "cheetah-run", "finger-spin")
@@ -335,24 +309,24 @@ def welch(own, base, level):
     return difference, difference - half, difference + half
 
 
-def open_details(folder=RESULTS / "open_details"):
+def open_details():
     """A row for each variant, by the criterion in open_details.sh."""
-    curves, rows, areas = data.read_curves(folder), [], {}
+    header = ["mean return of all episodes", *OPEN_TASKS]
+    yield [*header, "mean difference to the default, 99.3% interval", "verdict"]
+    curves, areas = data.read_curves(RESULTS / "open_details"), {}
     for variant in dict.fromkeys(variant for _, variant, _ in data.commands("open_details")):
         runs = [curves[task][variant].values() for task in OPEN_TASKS]
         areas[variant] = [np.array([curve[:, 1].mean() for curve in seeds]) for seeds in runs]
         row = [variant, *(cell(area.mean()) for area in areas[variant])]
         if variant == "default":  # the first
-            rows.append([*row, "", ""])
+            yield [*row, "", ""]
             continue
-        difference, low, high = welch(areas[variant], areas["default"], level=1 - 0.05 / 7)
+        interval = _, low, high = welch(areas[variant], areas["default"], level=1 - 0.05 / 7)
         tolerable = -0.05 * np.mean([area.mean() for area in areas["default"]])
         loss = "excluded" if low > tolerable else "possible"
         verdict = f"no difference found, a loss of 5% {loss}"
         verdict = "better" if low > 0 else "worse" if high < 0 else verdict
-        rows.append([*row, with_interval((difference, low, high), "+.1f"), verdict])
-    header = ["mean return of all episodes", *OPEN_TASKS]
-    return markdown([*header, "mean difference to the default, 99.3% interval", "verdict"], rows)
+        yield [*row, with_interval(interval, "+.1f"), verdict]
 
 
 MADE_HERE = [first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete]
@@ -369,7 +343,7 @@ def fill(text):
 
     def table(match):
         made = TABLES.get(match[1])
-        return f"<!-- table: {match[1]} -->\n{made()}<!-- end -->" if made else match[0]
+        return f"<!-- table: {match[1]} -->\n{markdown(made())}<!-- end -->" if made else match[0]
 
     return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", table, text, flags=re.DOTALL)
 
@@ -379,7 +353,7 @@ if __name__ == "__main__":
     parser.add_argument("table", nargs="?", choices=TABLES, help="to print; default: all, in pages")
     args = parser.parse_args()
     if args.table:
-        print(TABLES[args.table](), end="")
+        print(markdown(TABLES[args.table]()), end="")
     else:
         for page in PAGES:
             page.write_text(fill(page.read_text()))

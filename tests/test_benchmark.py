@@ -101,9 +101,9 @@ def test_no_command_is_repeated(tmp_path):
     run()
     manifest = launch.read_manifest(tmp_path)
     assert run.is_done(manifest) and not run.is_done({})
-    before = run.csv_path(3).stat()
+    before = run.paths()[0].stat()
     run()
-    assert run.csv_path(3).stat() == before
+    assert run.paths()[0].stat() == before
     with pytest.raises(ValueError, match="were made by command"):
         launch.read_runs([line + " --gamma 0.9"], tmp_path, tmp_path)[0].is_done(manifest)
     manifest[run.key()]["script_blob"] = "0" * 40
@@ -113,7 +113,7 @@ def test_no_command_is_repeated(tmp_path):
     assert run.is_done(manifest)
     with pytest.raises(ValueError, match="is a result of t/v/seeds 1 to 5"):
         run.is_done({"t/v/seeds 1 to 5": manifest[run.key()]})
-    run.csv_path(3).unlink()
+    run.paths()[0].unlink()
     assert not run.is_done(manifest)
     with pytest.raises(ValueError, match="line 2 is .*seed_3.csv"):
         launch.read_runs([line, f"{line[:-1]}2 --num-seeds 2"], tmp_path, tmp_path)
@@ -154,7 +154,7 @@ def test_commands_and_results(name, tmp_path):
     assert manifest.keys() == {run.key() for run in runs}
     for run in runs:
         assert run.is_done(manifest) and "/" not in manifest[run.key()]["device"]
-        for path in [] if run.is_illustration() else run.paths():
+        for path in [] if run.is_illustration else run.paths():
             rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
             assert (np.diff(rows[:, 0]) > 0).all() and np.isfinite(rows).all(), path
             steps = manifest[run.key()].get("steps")  # where it was cut off, as the page says
