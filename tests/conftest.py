@@ -70,6 +70,18 @@ def run_script(tmp_path, monkeypatch):
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def play(run_script, capsys):
+    """play(script, flags) is the mean return of --evaluate-only."""
+
+    def run(script, flags):
+        with pytest.raises(SystemExit):
+            run_script(script, f"--evaluate-only {flags}")
+        return float(capsys.readouterr().out.split("mean: ")[1])
+
+    return run
+
+
 def start(folder, script, flags, **env):
     """Starts a script file in a folder, in a process of its own."""
     env = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
