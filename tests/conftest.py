@@ -1,4 +1,4 @@
-"""How tests run a script, in this process or in one of its own, and what they share."""
+"""How tests run a script, here or in a process of its own, and what they share."""
 
 import itertools
 import os
@@ -48,10 +48,10 @@ def seed():
 
 
 @pytest.fixture
-def run_script(tmp_path, monkeypatch):
-    """run_script("qmle_continuous", "--seed 1 ...") runs it as __main__ here, in an empty folder.
+def run(tmp_path, monkeypatch):
+    """run("qmle_continuous", "--seed 1 ...") runs it here, in an empty folder, not compiled.
 
-    It returns the script's global variables at its end. Compiling is off unless asked for.
+    It returns the script's global variables at its end.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "tests")
@@ -59,42 +59,41 @@ def run_script(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda *_: str(next(numbers)))
     handlers = [(n, signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)]
 
-    def run(name, flags):
+    def call(name, flags):
         as_given = "--compile" in flags or name.endswith(("_bandit", "_climbing"))
         plain = [] if as_given else ["--no-compile"]
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *plain])
         return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
-    yield run
+    yield call
     for number, handler in handlers:
         signal.signal(number, handler)
 
 
 @pytest.fixture
-def play(run_script, capsys):
+def play(run, capsys):
     """play(script, flags) is the mean return of --evaluate-only."""
 
-    def run(script, flags):
+    def call(script, flags):
         with pytest.raises(SystemExit):
-            run_script(script, f"--evaluate-only {flags}")
+            run(script, f"--evaluate-only {flags}")
         return float(capsys.readouterr().out.split("mean: ")[1])
 
-    return run
+    return call
 
 
 def start(folder, script, flags, **env):
     """Starts a script file in a folder, in a process of its own."""
-    env = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    words = [sys.executable, script, *shlex.split(flags)]
-    return subprocess.Popen(words, cwd=folder, env=env, **pipes)
+    env, words = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env, shlex.split(flags)
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, script, *words], cwd=folder, env=env, **how)
 
 
 def run_process(script, flags, cwd, **env):
     """Runs a script file to its end; returns its exit status, output and errors."""
     process = start(cwd, script, flags, **env)
-    output, errors = process.communicate(timeout=300)
-    return process.returncode, output, errors
+    output = process.communicate(timeout=300)
+    return process.returncode, *output
 
 
 def wait_for(condition, process):
@@ -158,6 +157,15 @@ def check_update(script, args, made, values, monkeypatch):
     return indices, metrics
 
 
+def three_steps(rewards, terminated, ended, t):
+    """The last of three steps from t, up to step 10; their rewards, halved each time; discount."""
+    last = t
+    while last < min(t + 2, 10) and not ended[last]:
+        last += 1
+    total = sum(0.5 ** (i - t) * rewards[i] for i in range(t, last + 1))
+    return last, total, 0.5 ** (last + 1 - t) * (1 - terminated[last])
+
+
 def rows(path):
     """Lines of a log without the wall time."""
     return [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()]
@@ -183,7 +191,7 @@ def check_echoes(run_dir, seed, memory, transitions, actions):
 
 
 def read_scalars(run_dir):
-    """All TensorBoard scalars of a run: {tag: [(step, value), ...]}."""
+    """TensorBoard scalars of a run: {tag: [(step, value), ...]}."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0})

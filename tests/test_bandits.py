@@ -35,8 +35,8 @@ def test_policy_gradients_by_differences(std):
     assert pg_bandit.gaussian_gradient(at, std) == pytest.approx((high - low) / 2e-4, abs=1e-4)
 
 
-def test_verdict_of_figure_1(run_script):
-    end = run_script("pg_bandit", "--num-seeds 20")
+def test_verdict_of_figure_1(run):
+    end = run("pg_bandit", "--num-seeds 20")
     assert end["best"].all() and end["ordered"].sum() == 19
     assert end["delta_ends"].all() and end["mean_ends"].all()
 
@@ -84,9 +84,9 @@ QUICK += " --learning-rate 3e-3"
 
 
 @pytest.mark.parametrize("method, bump", [("dpg", 0), ("qmle --sampling local", 0), ("qmle", 1)])
-def test_verdict_of_figure_2(method, bump, run_script, monkeypatch):
+def test_verdict_of_figure_2(method, bump, run, monkeypatch):
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
     name, *sampling = method.split(maxsplit=1)
-    end = run_script(f"{name}_bandit", " ".join([QUICK, *sampling]))
+    end = run(f"{name}_bandit", " ".join([QUICK, *sampling]))
     assert end["in_basin"].all() and (end["reached"] == bump).all(), end["mu"][-1]
     assert not sampling or end["cosine"] > 0.85  # the local argmax follows the gradient

@@ -1,4 +1,4 @@
-"""The benchmark folder: its launcher, statistics, and pages that say what the data say."""
+"""The benchmark's launcher and statistics, and pages that say what the data say."""
 
 import contextlib
 import json
@@ -26,17 +26,15 @@ import data
 import diagnose
 import launch
 import patch
-import plot
 import tables
 
 FIGURES = sorted(path.stem for path in BENCHMARK.glob("*.sh") if "launch.py" in path.read_text())
 # Leaves what a learning script leaves; with --wait only when it goes on from a checkpoint.
 LEARNER = """
 import json, pathlib, signal, sys, time
+"--fail" in sys.argv and sys.exit("no such task")
 folder = pathlib.Path(sys.argv[2] if sys.argv[1] == "--resume" else "runs/some")
 folder.mkdir(parents=True, exist_ok=True)
-if "--fail" in sys.argv:
-    sys.exit("no such task")
 if "--wait" in sys.argv:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit((folder / "checkpoint.pt").touch() or 143))
     (folder / "waits").touch()
@@ -51,21 +49,19 @@ head = "global_step,episodic_return,episodic_length,wall_time"
 
 @pytest.fixture
 def launcher(tmp_path):
-    """launcher(lines, *flags) starts one with a scratch name; what it leaves in runs/ goes."""
-    (tmp_path / "learner.py").write_text(LEARNER)
-    name, started = f"test_{os.getpid()}_{tmp_path.name}", []
+    """launcher(lines) starts one with a scratch name; what it leaves in runs/ goes."""
+    name, path, started = f"test_{os.getpid()}_{tmp_path.name}", tmp_path / "learner.py", []
+    path.write_text(LEARNER)
 
-    def start(lines, *flags):
-        command = [sys.executable, BENCHMARK / "launch.py", name, "--smoke", "--results", tmp_path]
-        pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        started.append(subprocess.Popen([*command, *flags], text=True, **pipes))
-        started[-1].stdin.write("\n".join(lines))
-        started[-1].stdin.close()
+    def start(lines):
+        (tmp_path / "lines").write_text(lines.replace("learner.py", str(path)))
+        flags = [name, "--smoke", "--workers", "2", "--results", tmp_path]
+        pipes = {"stdin": (tmp_path / "lines").open(), "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen([sys.executable, BENCHMARK / "launch.py", *flags], **pipes))
         return started[-1]
 
     yield start
-    for process in started:
-        process.kill()
+    started[0].kill()
     shutil.rmtree(ROOT / "runs" / "smoke" / name, ignore_errors=True)
 
 
@@ -80,9 +76,8 @@ def waiting_learner(launcher):
 
 
 def test_launcher(tmp_path, launcher):
-    lines = [f"# comment\n\nt learner python {tmp_path / 'learner.py'} --seed 3"]
-    lines += ["bandits pg python pg_bandit.py", f"t fails python {tmp_path / 'learner.py'} --fail"]
-    process = launcher(lines, "--workers", "2")
+    lines = "# comment\n\nt learner python learner.py --seed 3\nbandits pg python pg_bandit.py\n"
+    process = launcher(f"{lines}t fails python learner.py --fail")
     assert process.wait(60) == 1 and "FAILED: t/fails" in (said := process.stderr.read())
     assert "no such task" in open(re.search("log: (.*)", said)[1]).read()
     kept = (tmp_path / "t/learner/seed_3.csv").read_text()
@@ -121,7 +116,7 @@ def test_no_command_is_repeated(tmp_path):
 
 @pytest.mark.parametrize("warned", [False, True])
 def test_slurm_warning_and_termination(warned, tmp_path, launcher):
-    process = launcher([f"t v python {tmp_path / 'learner.py'} --wait --seed 3"])
+    process = launcher("t v python learner.py --wait --seed 3")
     run = waiting_learner(process)
     checkpoint = pathlib.Path(run.cwd(), "runs/some/checkpoint.pt")
     if warned:  # SLURM warns every process of the job
@@ -163,10 +158,10 @@ def test_commands_and_results(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", patch.PATCHES)
-def test_patched_copies(name, tmp_path, run_script):
+def test_patched_copies(name, tmp_path, run):
     subprocess.run([sys.executable, BENCHMARK / "patch.py", name, tmp_path], check=True)
     flags = tiny("qmle", "Reach", 130) + " --num-seeds 1"
-    end = run_script(str(tmp_path / "qmle_continuous_multiseed"), flags)
+    end = run(str(tmp_path / "qmle_continuous_multiseed"), flags)
     network = end["QNetwork"](4, 2, 3)
     features = network.obs_stream(torch.randn(32, 4))
     uniform = end["sample_actions"](network, features, 100, end["args"])[:, :90]
@@ -178,10 +173,6 @@ def test_tables_are_those_of_the_data():
     pages = [page.read_text() for page in tables.PAGES]
     assert [tables.fill(page) for page in pages] == pages, "python benchmark/tables.py"
     assert set(tables.TABLES) <= set(re.findall(r"<!-- table: (\w+) -->", "".join(pages)))
-
-
-def test_no_two_looks_are_alike():
-    assert len(set(map(str, plot.STYLES))) == len(plot.STYLES)
 
 
 def test_curves_and_statistics_by_hand():

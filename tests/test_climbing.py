@@ -92,10 +92,10 @@ def test_additive_decomposition():
 
 
 @pytest.mark.parametrize("name", ["qmle_climbing", "vdn_climbing"])
-def test_same_run_beside_others(name, run_script, monkeypatch):
-    ends = [run_script(name, f"{SMALL} --output one")]
+def test_same_run_beside_others(name, run, monkeypatch):
+    ends = [run(name, f"{SMALL} --output one")]
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
-    ends += [run_script(name, f"{SMALL} {flags}") for flags in ("--output two", "--seed 2")]
+    ends += [run(name, f"{SMALL} {flags}") for flags in ("--output two", "--seed 2")]
     for one, two, other in zip(*(end["q_network"].parameters() for end in ends), strict=True):
         assert one.equal(two) and not one[0].equal(one[1])
         torch.testing.assert_close(one[1], other[0], rtol=1e-3, atol=1e-5)
@@ -104,9 +104,9 @@ def test_same_run_beside_others(name, run_script, monkeypatch):
     assert (ends[0]["folder"] / f"{name}.csv").exists()
 
 
-def test_each_agent_explores(run_script):
+def test_each_agent_explores(run):
     flags = "--num-seeds 1 --total-timesteps 4000 --eval-frequency 4000 --train-frequency 500"
-    end = run_script("qmle_climbing", f"{flags} --learning-starts 9000 --exploration-epsilon 0.25")
+    end = run("qmle_climbing", f"{flags} --learning-starts 9000 --exploration-epsilon 0.25")
     memory = end["memory"]
     assert not end["optimizer"].state and abs(memory.obs[0].prod(1).mean()) < 0.06
     greedy = qmle.greedy_action(end["q_network"], memory.obs)
@@ -119,6 +119,6 @@ QUICK = "--num-seeds 3 --eval-frequency 2000 --train-frequency 20 --learning-rat
 
 
 @pytest.mark.parametrize("script, best, steps", [("qmle", 11, 12_000), ("vdn", 5, 6000)])
-def test_verdict_of_figure_11(script, best, steps, run_script):
-    end = run_script(f"{script}_climbing", f"{QUICK} --total-timesteps {steps}")
+def test_verdict_of_figure_11(script, best, steps, run):
+    end = run(f"{script}_climbing", f"{QUICK} --total-timesteps {steps}")
     assert end["curve"].shape[1] >= 3 and abs(end["curve"][-1] - best).max() <= 0.1

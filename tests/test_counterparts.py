@@ -1,8 +1,6 @@
-"""Updates of all scripts that search; equations of DDPG, QT-Opt and AQL by hand."""
+"""Updates of scripts that search; equations of DDPG, QT-Opt and AQL by hand."""
 
 import math
-import subprocess
-import sys
 from unittest import mock
 
 import aql_continuous as aql
@@ -207,12 +205,12 @@ def test_gradients_stay_apart(kind):
     assert all(parameter.grad is None for parameter in target.parameters())
 
 
-def test_exploration_noise(run_script, monkeypatch):
+def test_exploration_noise(run, monkeypatch):
     monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: 0 * x + 0.5)  # mu(s) is 0.5
     toy_envs.Recorder.actions.clear()
-    flags = conftest.tiny("ddpg_continuous", "Recorder", 1001) + " --learning-starts 1001"
-    flags += " --exploration-epsilon 0 --exploration-noise-std 0.3 --eval-frequency 1000"
-    run_script("ddpg_continuous", flags)
+    flags = "--exploration-epsilon 0 --exploration-noise-std 0.3 --eval-frequency 1000 "
+    flags += conftest.tiny("ddpg_continuous", "Recorder", 1001) + " --learning-starts 1001"
+    run("ddpg_continuous", flags)
     actions = np.array(toy_envs.Recorder.actions)
     training, evaluation = np.vstack([actions[:1000], actions[1020:]]), actions[1000:1020]
     assert (evaluation == 0.5).all() and abs(training).max() <= 1 and (training == 1).any()
@@ -221,13 +219,11 @@ def test_exploration_noise(run_script, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["ddpg", "discrete"])
-def test_many_seeds_of_it_run(kind, tmp_path, run_script, capsys):
+def test_many_seeds_of_it_run(kind, tmp_path, run, play):
     script, own = COUNTERPARTS[kind]
-    generator = conftest.ROOT / "benchmark" / "many_seeds.py"
-    subprocess.run([sys.executable, generator, script, tmp_path], check=True)
-    flags = f"{conftest.tiny(script, 'Pendulum-v1', 210)} --num-seeds 3 {own}"
-    end = run_script(str(tmp_path / f"{script}_multiseed"), f"{flags} --save-model")
+    generator = conftest.ROOT / "benchmark/many_seeds.py"
+    assert not conftest.run_process(generator, f"{script} .", tmp_path)[0]
+    flags = f"{conftest.tiny(script, 'Pendulum-v1', 210)} --num-seeds 3 {own} --save-model"
+    end = run(str(tmp_path / f"{script}_multiseed"), flags)
     assert len(list(tmp_path.glob("runs/*/model.pt"))) == 3 and "metrics" in end
-    with pytest.raises(SystemExit):  # the plain script plays it
-        run_script(script, f"--evaluate-only {end['run_dirs'][0]}")
-    assert "mean: " in capsys.readouterr().out
+    assert play(script, end["run_dirs"][0]) < 0  # the plain script plays it

@@ -44,10 +44,10 @@ def updates_and_actions(name, device, monkeypatch=None):
 
 
 @pytest.mark.parametrize("name", ["qmle_continuous_multiseed", "qmle_plus"])
-def test_what_is_compiled_is_used(name, run_script, monkeypatch):
+def test_what_is_compiled_is_used(name, run, monkeypatch):
     made = []
     monkeypatch.setattr(torch, "compile", lambda f, **_: made.append(Mock(wraps=f)) or made[-1])
-    run_script(name, f"{tiny(name, 'Reach', 150)} --num-seeds 2 --compile")
+    run(name, f"{tiny(name, 'Reach', 150)} --num-seeds 2 --compile")
     assert sorted(f.call_count for f in made)[-2] > 4  # updates, not the first call alone
 
 
@@ -81,13 +81,13 @@ def test_bfloat16(device):
     assert 0 < (lost > 1e-4).float().mean() < 0.5  # it was bfloat16; mostly that is no matter
 
 
-def test_without_a_compiler(tmp_path, run_script):
+def test_without_a_compiler(tmp_path, run):
     flags = tiny("qmle_continuous", "Pendulum-v1", 250)
     script, cache = ROOT / "qmle_continuous.py", tmp_path / "cache"
     env = {"CUDA_VISIBLE_DEVICES": "", "TORCHINDUCTOR_CACHE_DIR": str(cache), "CXX": "/none"}
     status, _, errors = run_process(script, flags, tmp_path, **env)
     assert status == 0 and "Traceback" not in errors, errors
     assert errors.count("not compiled") == 1
-    run_script("qmle_continuous", f"{flags} --no-cuda")
+    run("qmle_continuous", f"{flags} --no-cuda")
     one, two = (rows(path) for path in tmp_path.glob("runs/*/episodes.csv"))
     assert one == two and len(one) == 2

@@ -15,18 +15,18 @@ for script, own in COUNTERPARTS.values():
 
 
 @pytest.mark.parametrize("script, own, steps, share", SOLVERS)
-def test_reach_is_solved(script, own, steps, share, run_script):
+def test_reach_is_solved(script, own, steps, share, run):
     flags = f"{QUICK} {own} --gamma 0.9 --env-id toy_envs:Reach-v0"
-    end = run_script(script, f"{flags} --total-timesteps {steps} --eval-frequency {steps}")
+    end = run(script, f"{flags} --total-timesteps {steps} --eval-frequency {steps}")
     seeds = [end["episode_seed"](1_000_001, k) for k in range(20)]
     best = np.mean([toy_envs.Reach.best_return(seed) for seed in seeds])
-    first = run_script(script, f"{flags} --total-timesteps 301 --eval-frequency 300")
+    first = run(script, f"{flags} --total-timesteps 301 --eval-frequency 300")
     assert np.mean(end["returns"]) > share * best > 1.2 * np.mean(first["returns"])
 
 
-def test_qmle_discrete_sets_eleven_dials(run_script):
+def test_qmle_discrete_sets_eleven_dials(run):
     flags = f"{QUICK} {SEARCH} --gamma 0.5 --env-id toy_envs:Combination-v0"
-    end = run_script("qmle_discrete", f"{flags} --total-timesteps 1500 --eval-frequency 1500")
+    end = run("qmle_discrete", f"{flags} --total-timesteps 1500 --eval-frequency 1500")
     actions = np.random.default_rng(0).integers(4, size=(2000, 64, 11))
     rewards = toy_envs.Combination.reward(1, actions)
     searched = rewards.max(1).mean()  # the best of 64 uniform samples, by the reward itself

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from conftest import refused
+from conftest import refused, three_steps
 
 jax = pytest.importorskip("jax")
 suite = pytest.importorskip("mujoco_playground").dm_control_suite
@@ -88,35 +88,31 @@ def test_n_step_batch_against_brute_force():
     batch = torch.stack([x.view(21) for x in memory.n_step_batch(torch.arange(21))], 1)
     for k in range(3):
         for t in range(4, 11):
-            last = t
-            while last < min(t + 2, 10) and not made[last, k, 5]:
-                last += 1
-            total = sum(0.5 ** (i - t) * made[i, k, 3] for i in range(t, last + 1))
-            discount = 0.5 ** (last + 1 - t) * (1 - made[last, k, 4])
-            x = [made[t, k, 0], made[last, k, 1], made[t, k, 2], total, discount]
-            assert batch[t % 7 * 3 + k].allclose(torch.tensor(x))
+            last, *expected = three_steps(*made[:, k, 3:].T, t)
+            expected = [made[t, k, 0], made[last, k, 1], made[t, k, 2], *expected]
+            assert batch[t % 7 * 3 + k].allclose(torch.tensor(expected))
 
 
-def test_refusals(run_script, monkeypatch):
+def test_refusals(run, monkeypatch):
     name = "qmle_playground"
-    assert "CheetahRun" in refused(run_script, name, "--env-id Go1Handstand")
-    assert "--num-envs" in refused(run_script, name, "--env-id Toy --buffer-size 9")
+    assert "CheetahRun" in refused(run, name, "--env-id Go1Handstand")
+    assert "--num-envs" in refused(run, name, "--env-id Toy --buffer-size 9")
     monkeypatch.setitem(sys.modules, "mujoco_playground", None)
-    assert "pip install playground" in refused(run_script, name, "")
+    assert "pip install playground" in refused(run, name, "")
 
 
 @pytest.mark.parametrize("env_id, num", [("Toy", 2), ("CartpoleBalance", 1)])
-def test_runs_repeat_and_evaluate(env_id, num, run_script, play):
+def test_runs_repeat_and_evaluate(env_id, num, run, play):
     flags = f"{TINY} --env-id {env_id} --total-timesteps 400 --save-model"
     flags += " --eval-frequency 200" * (num - 1)
-    runs = [run_script("qmle_playground", flags) for _ in range(num)]
-    for run in runs:
-        assert run["optimizer"].state[run["learnt"][0]]["step"] == 4 * 90
-        assert run["memory"].num_stored == 100 and run["memory"].rows[:100].isfinite().all()
-        assert all(x.equal(y) for x, y in zip(run["learnt"], runs[0]["learnt"], strict=True))
+    runs = [run("qmle_playground", flags) for _ in range(num)]
+    for end in runs:
+        assert end["optimizer"].state[end["learnt"][0]]["step"] == 4 * 90
+        assert end["memory"].num_stored == 100 and end["memory"].rows[:100].isfinite().all()
+        assert all(map(torch.equal, end["learnt"], runs[0]["learnt"]))
     if num == 1:
         return
-    dirs, names = [run["run_dir"] for run in runs], ["episodes.csv", "eval.csv"]
+    dirs, names = [end["run_dir"] for end in runs], ["episodes.csv", "eval.csv"]
     one, two = ([[x.split(",")[::2] for x in (d / n).open()] for n in names] for d in dirs)
     assert one == two and len(one[0]) > 10 and len(one[1]) == 3
     assert play("qmle_playground", dirs[0]) == pytest.approx(float(one[1][-1][1]))

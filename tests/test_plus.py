@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import qmle_plus as script
 import torch
-from conftest import rows, tiny
+from conftest import rows, three_steps, tiny
 
 
 @pytest.mark.parametrize("max_value", [4.0, 0.0])
@@ -16,9 +16,9 @@ def test_n_step_batch_against_brute_force(max_value):
     args = script.Args(buffer_size=7, n_step=3, gamma=0.5, max_value=max_value)
     memory = script.ReplayMemory(args, 2, 1, "cpu", seeds=(2,))
     rewards = np.random.default_rng(0).normal(size=(11, 2))
-    ended = np.zeros((11, 2), bool)
-    ended[[2, 5, 6, 8], [0, 0, 0, 1]] = True
-    terminated = ended & (np.arange(11) != 5)[:, None]  # the others are truncated
+    ended = np.zeros((11, 2))
+    ended[[2, 5, 6, 8], [0, 0, 0, 1]] = 1
+    terminated = ended * (np.arange(11) != 5)[:, None]  # the others are truncated
     for t in range(11):  # rows 4 to 10 stay
         obs = np.full((2, 2), t)
         memory.add(obs, obs[:, :1] / 8, rewards[t], obs + 0.5, terminated[t], ended[t])
@@ -26,16 +26,12 @@ def test_n_step_batch_against_brute_force(max_value):
     for k in range(2):
         returns = [0.0]
         for t in range(11):
-            returns.append(rewards[t, k] + 0.5 * returns[-1] * (t == 0 or not terminated[t - 1, k]))
+            returns.append(rewards[t, k] + 0.5 * returns[-1] * (1 - (t and terminated[t - 1, k])))
         scale = max_value or np.abs(returns).max()
         for t in range(4, 11):
-            last = t
-            while last < min(t + 2, 10) and not ended[last, k]:
-                last += 1
-            total = sum(0.5 ** (i - t) * rewards[i, k] for i in range(t, last + 1)) / scale
-            discount = 0.5 ** (last + 1 - t) * (not terminated[last, k])
+            last, total, discount = three_steps(rewards[:, k], terminated[:, k], ended[:, k], t)
             row = torch.cat([x[k, t % 7].flatten() for x in batch]).tolist()
-            expected = [t, t, last + 0.5, last + 0.5, t / 8, total, discount]
+            expected = [t, t, last + 0.5, last + 0.5, t / 8, total / scale, discount]
             assert row == pytest.approx(expected, rel=1e-5)
 
 
@@ -123,7 +119,7 @@ def test_search_set():
     assert ((samples - 0.9).abs() < 0.06)[:, 1:6].all() and (samples[:, 6:] < 0.8).any()
 
 
-def test_runs_repeat_resume_and_evaluate(run_script, monkeypatch, capsys):
+def test_runs_repeat_resume_and_evaluate(run, monkeypatch, capsys, play):
     name, num_updates, adam_step = "qmle_plus", 0, torch.optim.AdamW.step
     flags = f"{tiny(name, 'Reach', 300)} --num-seeds 2 --width 8 --train-frequency 7 --save-model"
 
@@ -135,28 +131,26 @@ def test_runs_repeat_resume_and_evaluate(run_script, monkeypatch, capsys):
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
-    folders = [run_script(name, flags)["run_dir"] for _ in range(2)]
+    folders = [run(name, flags)["run_dir"] for _ in range(2)]
     assert num_updates == 2 * 28  # after 105, 112, ..., 294 steps
     files = [f"seed_{seed}/episodes.csv" for seed in (1, 2)]
     before, again = ([rows(folder / file) for file in files] for folder in folders)
     assert before == again and before[0] != before[1]
     with pytest.raises(SystemExit, match="130"):
-        run_script(name, flags)
+        run(name, flags)
     folder = capsys.readouterr().out.split("--resume ")[1].strip().strip("'")
-    end = run_script(name, f"--resume {folder}")
+    end = run(name, f"--resume {folder}")
     assert num_updates == 3 * 28
     for k, file in enumerate(files):
         after = rows(end["run_dir"] / file)
         assert after[:9] == before[k][:9] and after[9].startswith("189,")  # a new one at 169
         ended = end["memory"].rows[k, :200, -1].nonzero().flatten()
         assert ended[-3:].tolist() == [159, 168, 188]  # what comes after 168 does not follow it
-    with pytest.raises(SystemExit):
-        run_script(name, f"--evaluate-only {folder} --eval-episodes 2")
-    assert "mean: " in capsys.readouterr().out
+    assert 0 < play(name, f"{folder} --eval-episodes 2") < 20
 
 
 @pytest.mark.parametrize("env_id", ["Endless", "dm_control/pendulum-swingup-v0"])
-def test_episodes_without_a_limit(env_id, run_script):
+def test_episodes_without_a_limit(env_id, run):
     flags = f"{tiny('qmle_plus', env_id, 1001)} --learning-starts 1001"
-    lines = rows(run_script("qmle_plus", flags)["run_dir"] / "seed_1" / "episodes.csv")
+    lines = rows(run("qmle_plus", flags)["run_dir"] / "seed_1" / "episodes.csv")
     assert lines[-1].startswith("1000,") and lines[-1].endswith(",1000")

@@ -44,8 +44,8 @@ for name in ("pg_bandit", "dpg_bandit", "qmle_bandit", "qmle_climbing", "vdn_cli
 
 
 @pytest.mark.parametrize("script, flags, parts", REFUSALS)
-def test_refused_in_one_line(script, flags, parts, run_script):
-    line = refused(run_script, script, flags)
+def test_refused_in_one_line(script, flags, parts, run):
+    line = refused(run, script, flags)
     assert all(part in line for part in parts), line
 
 
@@ -68,10 +68,10 @@ BROKEN = [("OverflowReward", "reward", 30), ("NanObservation", "next_obs", 30), 
 
 
 @pytest.mark.parametrize("env_id, name, step", BROKEN)
-def test_not_finite(env_id, name, step, run_script, tmp_path):
+def test_not_finite(env_id, name, step, run, tmp_path):
     flags = tiny(MAIN, env_id, 200)
     with pytest.raises(SystemExit) as stop:
-        run_script(MAIN, f"{flags} --train-frequency 1 --learning-starts 20")
+        run(MAIN, f"{flags} --train-frequency 1 --learning-starts 20")
     where = re.match(f"error: {name} is not finite at step (\\d+): ", stop.value.code)
     assert int(where[1]) <= step
     (path,) = tmp_path.glob("runs/*/episodes.csv")
@@ -79,15 +79,15 @@ def test_not_finite(env_id, name, step, run_script, tmp_path):
     assert list(tmp_path.glob("runs/*/events.out.tfevents.*"))
 
 
-def test_not_finite_in_evaluations(run_script):
+def test_not_finite_in_evaluations(run):
     flags = tiny(MAIN, "NanReward", 29) + " --eval-frequency 20 --eval-episodes 2"
     with pytest.raises(SystemExit, match="error: reward is not finite at step "):
-        run_script(MAIN, flags)
+        run(MAIN, flags)
 
 
 @pytest.mark.parametrize("script", [MAIN, MANY])
-def test_evaluation_of_an_endless_environment(script, run_script, tmp_path):
+def test_evaluation_of_an_endless_environment(script, run, tmp_path):
     flags = tiny(script, "Endless", 60) + " --num-seeds 1" * (script == MANY)
-    run_script(script, f"{flags} --eval-frequency 50 --eval-episodes 2")
+    run(script, f"{flags} --eval-frequency 50 --eval-episodes 2")
     (path,) = tmp_path.glob("runs/*/eval.csv")
     assert len(rows(path)) == 3
