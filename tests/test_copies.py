@@ -11,10 +11,10 @@ import many_seeds
 
 PLAIN, OWN = "qmle_continuous", "Args check_args QNetwork training_loss "
 COPIES = [  # what may differ of the pieces that both have, and how many must not
-    # actions are choices, not points of [-1, 1]^A; no delta predictor; small spaces are enumerated
+    # actions are choices; no delta predictor; small spaces are enumerated
     (PLAIN, "qmle_discrete", 4, OWN + "PlainEnv make_env sample_uniform sample_actions evaluate "
      "argmax_predictor_loss"),
-    # choices too, all of them an output each: exact max, no search, no predictor
+    # an output for each choice: no search, no predictor
     (PLAIN, "dqn_discretized", 4, OWN + "PlainEnv make_env sample_uniform greedy_action "
      "train_step evaluate"),
     ("qmle_discrete", "dqn_discretized", 4, OWN + "greedy_action train_step"),
@@ -22,12 +22,12 @@ COPIES = [  # what may differ of the pieces that both have, and how many must no
     (PLAIN, "ddpg_continuous", 4, OWN + "sample_uniform greedy_action td_target train_step"),
     (PLAIN, "qtopt_continuous", 4, OWN + "sample_uniform greedy_action train_step"),
     (PLAIN, "aql_continuous", 4, OWN + "sample_actions greedy_action train_step"),
-    # flags of seeds and workers; stacked parameters; no video
+    # seeds, workers, stacked parameters
     (PLAIN, "qmle_continuous_multiseed", 4, "Args make_env train_step evaluate check_finite"),
-    # other ingredients, so other flags, networks, search, targets; stacked parameters
+    # other networks, search, targets; stacked parameters
     (PLAIN, "qmle_plus", 4, OWN + "ResidualBlock ReplayMemory sample_actions "
      "argmax_predictor_loss train_step evaluate check_finite"),
-    # other flags and rows; one seed; uniform replay; environments that go on while it records
+    # one seed; uniform replay; environments on the device
     ("qmle_plus", "qmle_playground", 13, "Args check_args ReplayMemory train_step CudaGraph "
      "evaluate"),
 ]  # fmt: skip

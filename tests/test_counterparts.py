@@ -138,34 +138,33 @@ def test_update_computes_the_equations(kind, monkeypatch):
     script, args, *made = make_update(kind)
     network, target, _, memory = made
     is_qmle, before = "num_target_samples" in MADE[kind][1], memory.a_max.clone()
-    search_set, given = torch.rand(32, 5, memory.sizes[2]) * 2 - 1, {}
+    search_set, given = torch.rand(32, 5, memory.sizes[2]) * 2 - 1, []
     if kind.endswith("discrete"):
         search_set = search_set.round()
     if is_choice := kind == "qmle_discrete":
         search_set = search_set.long() + 1
     sampling = mock.Mock(return_value=search_set)
-    predictor_loss = mock.Mock(wraps=getattr(script, "argmax_predictor_loss", None))
+    loss = mock.Mock(wraps=getattr(script, "argmax_predictor_loss", None))
     monkeypatch.setattr(script, "sample_actions", sampling, raising=False)
-    monkeypatch.setattr(script, "argmax_predictor_loss", predictor_loss, raising=False)
+    monkeypatch.setattr(script, "argmax_predictor_loss", loss, raising=False)
     monkeypatch.setattr(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
 
     def values(obs, next_obs, actions, stored):
         if is_choice:
             actions, stored = actions.long(), stored.long()
-        features, candidates, chooser = target.obs_stream(next_obs), search_set, target
+        features, candidates = target.obs_stream(next_obs), search_set
+        # AQL: the *online* network chooses, the target network values
+        chooser = network if script is aql else target
         if kind == "ddpg":
             candidates = target.actor(features).unsqueeze(1)
         elif kind == "qtopt":
             candidates = search_set[:, :1]
-        elif script is aql:  # the *online* network chooses, the target network values
-            chooser = network
-        elif args.stored_action:
+        elif is_qmle and args.stored_action:
             candidates = torch.cat([search_set, stored.unsqueeze(1)], dim=1)
         best = chooser.q_values(chooser.obs_stream(next_obs), candidates).argmax(1)
         best = candidates[torch.arange(32), best]
-        given.update(features=features, best=best)
-        if is_qmle:
-            given["logits"] = network.categorical_predictor(network.obs_stream(next_obs))
+        learner = getattr(network, "categorical_predictor", len)
+        given[:] = features, best, learner(network.obs_stream(next_obs))
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
         return q, target.q_values(features, best.unsqueeze(1)).squeeze(1)
 
@@ -173,25 +172,29 @@ def test_update_computes_the_equations(kind, monkeypatch):
     if not is_qmle:
         assert memory.a_max.equal(before)  # nothing is written back
         return
+    features, best, expected = given
     assert bool(metrics["argmax/share_stored"]) == args.stored_action
-    proposer, features, num, _ = sampling.call_args.args  # *target* predictors propose, at s'
-    assert proposer is target and num == 5 and features.equal(given["features"])
-    *_, logits, learnt = predictor_loss.call_args.args  # and the predictors learn at s'
+    proposer, at, num, _ = sampling.call_args.args  # *target* predictors propose, at s'
+    assert proposer is target and num == 5 and at.equal(features)
+    *_, logits, learnt = loss.call_args.args  # and the predictors learn at s'
     exists = logits > -math.inf
-    assert logits[exists].allclose(given["logits"][exists], atol=1e-6)
-    assert learnt.equal(given["best"])
+    assert logits[exists].allclose(expected[exists], atol=1e-6) and learnt.equal(best)
     for row in indices:  # written back; of a row drawn twice some draw counts
         assert any(memory.a_max[row].equal(learnt[j]) for j in range(32) if indices[j] == row)
-    untouched = [row for row in range(50) if row not in indices]
-    assert untouched and memory.a_max[untouched].equal(before[untouched])
+    others = [row for row in range(50) if row not in indices]
+    assert others and memory.a_max[others].equal(before[others])
 
 
-OWN = {"ddpg": "actor", "continuous": "proposal"}
-OWN |= {"qmle_continuous": "predictor", "qmle_discrete": "predictor"}
+OWN = {
+    "ddpg": "actor",
+    "continuous": "proposal",
+    "qmle_continuous": "pred",
+    "qmle_discrete": "pred",
+}
 
 
-@pytest.mark.parametrize("kind", OWN)
-def test_gradients_stay_apart(kind):
+@pytest.mark.parametrize("kind, own", OWN.items())
+def test_gradients_stay_apart(kind, own):
     """The loss of what proposes reaches only that, the TD loss only the rest."""
     script, args, network, target, _, memory = make_update(kind)
     batch, gradients = memory.rows[:32].split(memory.sizes, dim=1), []
@@ -201,7 +204,7 @@ def test_gradients_stay_apart(kind):
         script.training_loss(network, target, args, batch, weights)[0].backward()
         gradients.append([p.grad.clone() for p in network.parameters()])
     for (name, _), *pair in zip(network.named_parameters(), *gradients, strict=True):
-        assert bool(pair[0].any()) == pair[0].equal(pair[1]) == (OWN[kind] in name), name
+        assert bool(pair[0].any()) == pair[0].equal(pair[1]) == (own in name), name
     assert all(parameter.grad is None for parameter in target.parameters())
 
 
@@ -212,8 +215,8 @@ def test_exploration_noise(run, monkeypatch):
     flags += conftest.tiny("ddpg_continuous", "Recorder", 1001) + " --learning-starts 1001"
     run("ddpg_continuous", flags)
     actions = np.array(toy_envs.Recorder.actions)
-    training, evaluation = np.vstack([actions[:1000], actions[1020:]]), actions[1000:1020]
-    assert (evaluation == 0.5).all() and abs(training).max() <= 1 and (training == 1).any()
+    training = np.delete(actions, slice(1000, 1020), axis=0)  # those of an evaluation
+    assert (actions[1000:1020] == 0.5).all() and abs(training).max() == 1
     # quartiles, which clipping leaves
     assert np.percentile(training, [25, 50, 75]) == pytest.approx([0.298, 0.5, 0.702], abs=0.03)
 

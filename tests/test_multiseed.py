@@ -1,4 +1,4 @@
-"""Many seeds in one process: each computes what the plain script computes, none touches another."""
+"""Many seeds in one process: each computes what the plain script does, none touches another."""
 
 import signal
 
@@ -96,13 +96,10 @@ def test_starts_of_the_plain_script(run):
 
 def test_same_run_resumed_or_not(run):
     runs, flags = [], f"{tiny(NAME, 'Pendulum-v1', 330)} {SEEDS} --seed 3"
-    for extra in (
-        "",
-        "--num-workers 3 --eval-frequency 150",
-        "--total-timesteps 237 --checkpoint-frequency 150",
-    ):
+    interrupted = "--total-timesteps 237 --checkpoint-frequency 150"
+    for extra in ("", "--num-workers 3 --eval-frequency 150", interrupted):
         end = run(NAME, f"{flags} {extra}")
-        if "237" in extra:
+        if extra == interrupted:
             first, second, _ = end["run_dirs"]
             renamed, other = first.rename("runs/renamed"), second.rename("elsewhere")
             assert "goes on in" in refused(run, NAME, f"--resume {renamed}")

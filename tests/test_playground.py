@@ -16,6 +16,7 @@ from ml_collections import config_dict
 from mujoco_playground import State
 
 TINY = "--num-envs 4 --width 8 --batch-size 16 --learning-starts 40 --eval-episodes 3"
+TINY += " --total-timesteps 400 --save-model"
 
 
 class Toy:
@@ -23,21 +24,20 @@ class Toy:
 
     observation_size, action_size = 3, 1
 
-    def __init__(self, config, config_overrides=None):
+    def __init__(self, config, config_overrides):
         assert config_overrides == {"impl": "jax"}
 
     def reset(self, key):
-        obs = jnp.array([0, 0, 0.0]).at[0].set(jax.random.uniform(key))
-        return State({}, obs, jnp.zeros(()), jnp.zeros(()), {}, {})
+        obs, zero = jnp.array([jax.random.uniform(key), 0, 0]), jnp.zeros(())
+        return State({}, obs, zero, zero, {}, {})
 
     def step(self, state, action):
-        time = state.obs[1] + 1
-        obs = jnp.stack([state.obs[0], time, jnp.where(action[0] == -1, jnp.nan, action[0])])
-        return state.replace(obs=obs, reward=time, done=(jnp.abs(action[0]) == 1).astype(float))
+        (own, time, _), last = state.obs, jnp.where(action[0] == -1, jnp.nan, action[0])
+        obs, done = jnp.stack([own, time + 1, last]), (abs(action[0]) == 1).astype(float)
+        return state.replace(obs=obs, reward=time + 1, done=done)
 
 
-config = functools.partial(config_dict.create, episode_length=10)
-suite.register_environment("Toy", Toy, config)
+suite.register_environment("Toy", Toy, lambda: config_dict.create(episode_length=10))
 
 
 def play(seed, spread=False, num_envs=4, num_steps=25):
@@ -52,7 +52,7 @@ def play(seed, spread=False, num_envs=4, num_steps=25):
         for own, new in zip((seen, rows, stats), envs.step_wait(), strict=True):
             own.append(torch.tensor(np.array(new)))
     assert step._cache_size() == 1  # compiled once
-    return [torch.stack(own) for own in (seen, rows, stats)]
+    return map(torch.stack, (seen, rows, stats))
 
 
 def test_ends_and_next_observations():
@@ -68,7 +68,7 @@ def test_ends_and_next_observations():
     assert (seen[1:][ended][:, 1:] == 0).all() and seen[1:][~ended].equal(reached[~ended])
     assert len({*seen[..., 0].flatten().tolist()}) == 4 + 9  # each episode a new state
     assert stats[[3, 5, 9]].tolist() == [[1, 10, 0], [1, 15, 1], [2, 110, 0]]
-    assert play(0)[1].equal(rows) and not play(1)[1].equal(rows)
+    assert [*play(0)][1].equal(rows) and not [*play(1)][1].equal(rows)
 
 
 def test_first_episodes_have_different_lengths():
@@ -103,8 +103,7 @@ def test_refusals(run, monkeypatch):
 
 @pytest.mark.parametrize("env_id, num", [("Toy", 2), ("CartpoleBalance", 1)])
 def test_runs_repeat_and_evaluate(env_id, num, run, play):
-    flags = f"{TINY} --env-id {env_id} --total-timesteps 400 --save-model"
-    flags += " --eval-frequency 200" * (num - 1)
+    flags = f"{TINY} --env-id {env_id}" + " --eval-frequency 200" * (num - 1)
     runs = [run("qmle_playground", flags) for _ in range(num)]
     for end in runs:
         assert end["optimizer"].state[end["learnt"][0]]["step"] == 4 * 90

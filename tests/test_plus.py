@@ -60,8 +60,8 @@ def test_argmax_predictor_loss_by_hand():
 
 @pytest.mark.parametrize("pessimism, num_few", [(0.0, 3), (1.0, 3), (0.5, 8)])
 def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
-    flags = {"num_value_samples": num_few, "num_elites": 2, "num_atoms": 0, "width": 8}
-    args = script.Args(pessimism=pessimism, **flags)
+    args = script.Args(pessimism=pessimism, num_value_samples=num_few, num_elites=2)
+    args.num_atoms, args.width = 0, 8
     q_network, target_network = (script.QNetwork(args, 3, 2) for _ in range(2))
     predictor = script.ArgmaxPredictor(args, 3, 2)
     samples, weights = (torch.rand(5, 9, 2) * 2 - 1).requires_grad_(), torch.rand(5)
@@ -72,7 +72,7 @@ def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
     q = twins[0](obs, actions.unsqueeze(1))[:, :, 0, 0].detach()  # (H, B)
     td_errors, best = torch.zeros(2, 5), []
     for b in range(5):
-        with torch.no_grad():  # running averages that stay
+        with torch.no_grad():  # running averages stay
             both = [target_network(next_obs[[b]], samples[b, i].view(1, 1, 2)) for i in range(9)]
         values = [(x.mean() + pessimism * (x.min() - x.mean())).item() for x in both]
         td_errors[:, b] = rewards[b] + discounts[b] * max(values[1 : 1 + num_few]) - q[:, b]
@@ -112,9 +112,8 @@ def test_uniform_samples_find_the_global_mode(uniform_ratio, mode):
 
 
 def test_search_set():
-    args = script.Args(uniform_ratio=0.25)
     mean, std = torch.full((3, 2), 0.9), torch.full((3, 2), 0.01)
-    samples = script.sample_actions(mean, std, 8, args)
+    samples = script.sample_actions(mean, std, 8, script.Args(uniform_ratio=0.25))
     assert samples.shape == (3, 8, 2) and samples[:, 0].equal(mean)
     assert ((samples - 0.9).abs() < 0.06)[:, 1:6].all() and (samples[:, 6:] < 0.8).any()
 

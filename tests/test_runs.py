@@ -152,13 +152,3 @@ def test_physics_error(script, run, capfd):
     assert "mjWARN_BADQACC: a new episode" in capfd.readouterr().err
     end["memory"].store()
     assert end["memory"].priorities.view(-1, 500)[0].count_nonzero() == 210 - 7  # not those steps
-
-
-@pytest.mark.slow
-def test_video_of_the_evaluation(tmp_path):
-    flags = tiny(MAIN, "dm_control/walker-walk-v0", 110) + " --eval-frequency 110"
-    flags += " --no-compile --capture-video"
-    status, _, errors = run_process(ROOT / "qmle_continuous.py", flags, tmp_path, MUJOCO_GL="")
-    assert status == 0, errors
-    (video,) = tmp_path.glob("runs/*/videos/110/*.mp4")
-    assert video.stat().st_size > 10_000

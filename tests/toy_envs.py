@@ -42,16 +42,15 @@ class Reach(gym.Env):
 class Broken(Reach):
     """Reach, with a reward or an observation replaced from step 30 on."""
 
-    def __init__(self, **broken):
+    def __init__(self, observation=0, reward=0):
         super().__init__()
-        self.broken, self.count = broken, 0
+        self.broken, self.count = (observation, reward), 0
 
     def step(self, action):
         obs, reward, *rest = super().step(action)
         self.count += 1
         if self.count >= 30:
-            obs["point"][0] = self.broken.get("observation", 0)
-            reward = self.broken.get("reward", reward)
+            obs["point"][0], reward = self.broken
         return obs, reward, *rest
 
 
@@ -119,9 +118,8 @@ class Combination(gym.Env):
         return self.symbol, {}
 
     def step(self, action):
-        reward = self.reward(self.symbol, action)
-        self.symbol = int(self.np_random.integers(3))
-        return self.symbol, float(reward), False, False, {}
+        reward = float(self.reward(self.symbol, action))
+        return self.reset()[0], reward, False, False, {}
 
 
 class Recorder(Reach):
