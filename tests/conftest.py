@@ -16,14 +16,14 @@ os.environ["WANDB_SILENT"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import pytest
 import torch
+from pytest import approx, fixture, mark, param, raises
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAIN = "qmle_continuous"
 LEARNING = [MAIN, "qmle_discrete", "dqn_discretized"]
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
+CUDA = mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+DEVICES = ["cpu", param("cuda", marks=CUDA)]
 TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500 --eval-episodes 1"
 SEARCH = "--num-target-samples 10 --num-greedy-samples 20"
 SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
@@ -42,12 +42,17 @@ def tiny(script, env_id, num_steps):
     return f"{TINY} {search} --env-id {env_id} --total-timesteps {num_steps}"
 
 
-@pytest.fixture(autouse=True)
+@fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
 
 
-@pytest.fixture
+@fixture
+def patch(monkeypatch):
+    return monkeypatch.setattr
+
+
+@fixture
 def run(tmp_path, monkeypatch):
     """run("qmle_continuous", "--seed 1 ...") runs it here, in an empty folder, not compiled.
 
@@ -70,12 +75,12 @@ def run(tmp_path, monkeypatch):
         signal.signal(number, handler)
 
 
-@pytest.fixture
+@fixture
 def play(run, capsys):
     """play(script, flags) is the mean return of --evaluate-only."""
 
     def call(script, flags):
-        with pytest.raises(SystemExit):
+        with raises(SystemExit):
             run(script, f"--evaluate-only {flags}")
         return float(capsys.readouterr().out.split("mean: ")[1])
 
@@ -107,7 +112,7 @@ def wait_for(condition, process):
 def refused(run, name, flags):
     """The line with which a script refuses its flags, having created nothing."""
     before = sorted(pathlib.Path.cwd().rglob("*"))
-    with pytest.raises(SystemExit) as refusal:
+    with raises(SystemExit) as refusal:
         run(name, flags)
     line = refusal.value.code
     assert line.startswith("error: ") and "\n" not in line
@@ -132,7 +137,7 @@ def make_update(script, args, last, num=50, device="cpu"):
     return network, target, torch.optim.Adam(network.parameters(), **adam), memory
 
 
-def check_update(script, args, made, values, monkeypatch):
+def check_update(script, args, made, values, patch):
     """One update against values(obs, next_obs, actions, a_max): Q(s, a) and the value at s', (B,).
 
     Returns the rows that it drew and its metrics.
@@ -140,7 +145,7 @@ def check_update(script, args, made, values, monkeypatch):
     network, target, _, memory = made
     indices, batch, weights = memory.sample(32)
     assert weights.std() > 0.02
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, batch, weights))
+    patch(memory, "sample", lambda batch_size: (indices, batch, weights))
     *inputs, rewards, terminated = batch
     with torch.no_grad():
         q, next_values = values(*inputs)
@@ -150,7 +155,7 @@ def check_update(script, args, made, values, monkeypatch):
     assert all(not v.equal(states[0][k]) for k, v in network.named_parameters())
     assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
     expected = (weights * td_errors**2).mean().item()
-    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
+    assert metrics["losses/td_loss"].item() == approx(expected, rel=1e-4)
     priorities = (td_errors.abs() + 1e-6) ** 0.6
     for row in indices:  # of a row drawn twice some draw counts
         assert (memory.priorities[row] / priorities[indices == row] - 1).abs().min() < 1e-3

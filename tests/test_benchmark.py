@@ -14,10 +14,10 @@ import time
 
 import numpy as np
 import psutil
-import pytest
 import torch
 import tyro
 from conftest import ROOT, tiny
+from pytest import approx, fixture, mark, raises
 from scipy import stats
 
 BENCHMARK = ROOT / "benchmark"
@@ -47,7 +47,7 @@ head = "global_step,episodic_return,episodic_length,wall_time"
 """
 
 
-@pytest.fixture
+@fixture
 def launcher(tmp_path):
     """launcher(lines) starts one with a scratch name; what it leaves in runs/ goes."""
     name, path, started = f"test_{os.getpid()}_{tmp_path.name}", tmp_path / "learner.py", []
@@ -99,22 +99,22 @@ def test_no_command_is_repeated(tmp_path):
     before = run.csv_path(3).stat()
     run()
     assert run.csv_path(3).stat() == before
-    with pytest.raises(ValueError, match="were made by command"):
+    with raises(ValueError, match="were made by command"):
         launch.read_runs([line + " --gamma 0.9"], tmp_path, tmp_path)[0].is_done(manifest)
     manifest[run.key()]["script_blob"] = "0" * 40
-    with pytest.raises(ValueError, match="were made by script_blob"):
+    with raises(ValueError, match="were made by script_blob"):
         run.is_done(manifest)
     run.keep_old = True
     assert run.is_done(manifest)
-    with pytest.raises(ValueError, match="is a result of t/v/seeds 1 to 5"):
+    with raises(ValueError, match="is a result of t/v/seeds 1 to 5"):
         run.is_done({"t/v/seeds 1 to 5": manifest[run.key()]})
     run.csv_path(3).unlink()
     assert not run.is_done(manifest)
-    with pytest.raises(ValueError, match="line 2 is .*seed_3.csv"):
+    with raises(ValueError, match="line 2 is .*seed_3.csv"):
         launch.read_runs([line, f"{line[:-1]}2 --num-seeds 2"], tmp_path, tmp_path)
 
 
-@pytest.mark.parametrize("warned", [False, True])
+@mark.parametrize("warned", [False, True])
 def test_slurm_warning_and_termination(warned, tmp_path, launcher):
     process = launcher("t v python learner.py --wait --seed 3")
     run = waiting_learner(process)
@@ -130,7 +130,7 @@ def test_slurm_warning_and_termination(warned, tmp_path, launcher):
     assert not run.is_running() or run.status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.parametrize("name", FIGURES)
+@mark.parametrize("name", FIGURES)
 def test_commands_and_results(name, tmp_path):
     path = BENCHMARK / f"{name}.sh"
     made = "^python (benchmark/(?:patch|many_seeds).py .*)$"
@@ -156,7 +156,7 @@ def test_commands_and_results(name, tmp_path):
     assert set(folder.glob("*/*/seed_*[0-9].csv")) <= {p for run in runs for p in run.paths()}
 
 
-@pytest.mark.parametrize("name", patch.PATCHES)
+@mark.parametrize("name", patch.PATCHES)
 def test_patched_copies(name, tmp_path, run):
     subprocess.run([sys.executable, BENCHMARK / "patch.py", name, tmp_path], check=True)
     flags = tiny("qmle", "Reach", 130) + " --num-seeds 1"
@@ -182,9 +182,9 @@ def test_curves_and_statistics_by_hand():
     assert data.final_scores(seeds, share=0.5).tolist() == [6, 4]
     half = 4.3027 / 3**0.5
     few = data.middle_and_interval(np.array([1.0, 2, 3]))
-    assert few == pytest.approx((2, 2 - half, 2 + half), rel=1e-4)
+    assert few == approx((2, 2 - half, 2 + half), rel=1e-4)
     assert data.middle_and_interval(np.array([0.0, 4, 4, 4, 4, 4, 4, 100]))[0] == 4
     one, other = np.array([1.0, 2, 3, 6]), np.array([2.0, 4, 9, 9])
     expected = stats.ttest_ind(one, other, equal_var=False).confidence_interval(0.9)
-    assert tables.welch([one], [other], 0.9) == pytest.approx((-3, *expected))
+    assert tables.welch([one], [other], 0.9) == approx((-3, *expected))
     np.testing.assert_allclose(diagnose.returns_to_go([[1], [0], [2]], 0.5), [[1.5], [1], [2]])

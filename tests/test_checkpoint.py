@@ -6,10 +6,10 @@ import shutil
 import signal
 import time
 
-import pytest
 import qmle_continuous
 import torch
 from conftest import COUNTERPARTS, MAIN, ROOT, read_scalars, refused, rows, start, tiny, wait_for
+from pytest import fixture, mark, raises
 
 SCRIPT = ROOT / "qmle_continuous.py"
 HARD = tiny(MAIN, "dm_control/reacher-hard-v0", 1600)
@@ -34,7 +34,7 @@ RUNS = [(MAIN, "--discrete-until 300"), ("qmle_discrete", "")]
 RUNS += [("dqn_discretized", "--env-id CartPole-v1"), *COUNTERPARTS.values()]
 
 
-@pytest.mark.parametrize("script, own", RUNS)
+@mark.parametrize("script, own", RUNS)
 def test_same_run_resumed_evaluated_or_neither(script, own, run, tmp_path):
     flags = f"{tiny(script, 'Pendulum-v1', 430)} --seed 5 {own} --save-model"
     first = "--eval-frequency 150 --total-timesteps 267 --checkpoint-frequency 267"
@@ -56,7 +56,7 @@ def test_same_run_resumed_evaluated_or_neither(script, own, run, tmp_path):
     assert (path / "config267.json").exists()
 
 
-@pytest.mark.parametrize("env, extra", [("Echo", ""), ("Pendulum-v1", " --buffer-size 120")])
+@mark.parametrize("env, extra", [("Echo", ""), ("Pendulum-v1", " --buffer-size 120")])
 def test_an_episode_that_cannot_go_on(env, extra, run, capsys):
     flags = tiny(MAIN, env, 333) + extra
     run_dir = run(MAIN, f"{flags} --checkpoint-frequency 333")["run_dir"]
@@ -116,21 +116,21 @@ def test_signals_in_an_evaluation(tmp_path):
     assert process.returncode == -signal.SIGINT and "Traceback" not in errors
 
 
-@pytest.mark.parametrize("module, function", [(torch, "save"), (os, "fsync")])
-def test_files_are_whole_at_any_instant(module, function, tmp_path, monkeypatch):
+@mark.parametrize("module, function", [(torch, "save"), (os, "fsync")])
+def test_files_are_whole_at_any_instant(module, function, tmp_path, patch):
     def end(*arguments):
         if module is torch:
             arguments[1].write(b"half")
         raise KeyboardInterrupt
 
     qmle_continuous.save(1, path := tmp_path / "checkpoint.pt")
-    monkeypatch.setattr(module, function, end)
-    with pytest.raises(KeyboardInterrupt):
+    patch(module, function, end)
+    with raises(KeyboardInterrupt):
         qmle_continuous.save(2, path)
     assert torch.load(path, weights_only=True) == 1
 
 
-@pytest.fixture(scope="module")
+@fixture(scope="module")
 def finished(tmp_path_factory):
     """The directory of a short run of qmle_continuous.py."""
     folder = tmp_path_factory.mktemp("finished")
@@ -152,8 +152,8 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("how", DAMAGES)
-@pytest.mark.parametrize("flag, name", [("resume", "checkpoint"), ("evaluate-only", "model")])
+@mark.parametrize("how", DAMAGES)
+@mark.parametrize("flag, name", [("resume", "checkpoint"), ("evaluate-only", "model")])
 def test_bad_files_are_refused(flag, name, how, finished, tmp_path, run):
     shutil.copytree(finished, tmp_path / "run")
     DAMAGES[how](tmp_path / f"run/{name}.pt")

@@ -7,7 +7,6 @@ import aql_continuous as aql
 import conftest
 import ddpg_continuous as ddpg
 import numpy as np
-import pytest
 import qmle_continuous
 import qmle_discrete
 import qtopt_continuous as qtopt
@@ -15,6 +14,7 @@ import torch
 import torch.nn as nn
 import toy_envs
 from conftest import COUNTERPARTS
+from pytest import approx, mark
 
 M = torch.tensor([[3.0, 2.0], [2.0, 2.0]])  # of a Q that is no sum over dimensions
 
@@ -67,13 +67,13 @@ def test_deterministic_policy_gradient():
 
 
 @torch.no_grad()
-def test_cem(monkeypatch):
+def test_cem(patch):
     q_network, states = Quadratic(), torch.rand(300, 2) * 2 - 1  # states take several chunks
     args = qtopt.Args(cem_iterations=8, cem_samples=256, cem_elites=24)
     assert (qtopt.cem_argmax(q_network, states, args) - states).abs().max() < 0.05
     noise, states = torch.randn(2, 4, 64, 2), states[:4]
     q_network.seen, draws = [], iter(noise)
-    monkeypatch.setattr(torch, "randn", lambda size, device: next(draws))
+    patch(torch, "randn", lambda size, device: next(draws))
     action = qtopt.cem_argmax(q_network, states, qtopt.Args())
     first, second = q_network.seen
     for i in range(4):
@@ -100,8 +100,8 @@ def test_gaussian_proposal_by_hand():
     action = torch.tensor([[[0.05, -0.8]]])  # one standard deviation below and at the mean
     _, log_prob, entropy = proposal(torch.zeros(1, 128), actions=action)
     scale = math.log(0.55 * 0.19 * 2 * math.pi)
-    assert log_prob.item() == pytest.approx(-0.5 - scale, rel=1e-5)
-    assert entropy.item() == pytest.approx(1 + scale, rel=1e-5)
+    assert log_prob.item() == approx(-0.5 - scale, rel=1e-5)
+    assert entropy.item() == approx(1 + scale, rel=1e-5)
     samples, *_ = proposal(torch.zeros(2, 128), 20_000)
     below = (samples < torch.tensor([0.05, -0.99])).float().mean((0, 1))  # one s.d. below
     assert (below - 0.1587).abs().max() < 0.01 and samples.abs().max() == 1  # clipped
@@ -115,17 +115,17 @@ def test_discrete_proposal_by_hand():
     chances = [1 / 12] * 6 + [0.1, 0.1, 0.3]
     actions = torch.cartesian_prod(*[torch.arange(-1.0, 2)] * 2)
     _, log_prob, entropy = proposal(torch.zeros(1, 128), actions=actions.unsqueeze(0))
-    assert log_prob.exp().tolist()[0] == pytest.approx(chances)
+    assert log_prob.exp().tolist()[0] == approx(chances)
     first = 2 * math.log(4) / 4 + math.log(2) / 2
     second = 2 * math.log(5) / 5 + 3 / 5 * math.log(5 / 3)  # after a_1 = 1
     expected = [first + math.log(3)] * 6 + [first + second] * 3
-    assert entropy.tolist()[0] == pytest.approx(expected, rel=1e-5)
+    assert entropy.tolist()[0] == approx(expected, rel=1e-5)
     samples, *_ = proposal(torch.zeros(2, 128), 20_000)
     shares = [(samples == action).all(-1).float().mean().item() for action in actions]
-    assert shares == pytest.approx(chances, abs=0.01)
+    assert shares == approx(chances, abs=0.01)
 
 
-@pytest.mark.parametrize("kind", ["continuous", "discrete"])
+@mark.parametrize("kind", ["continuous", "discrete"])
 def test_search_set_of_aql(kind):
     script, args, network, *_ = make_update(kind)
     samples = script.sample_actions(network, torch.randn(50, 128), args)
@@ -133,8 +133,8 @@ def test_search_set_of_aql(kind):
     assert bool((samples == samples.round()).all()) == (kind == "discrete")
 
 
-@pytest.mark.parametrize("kind", MADE)
-def test_update_computes_the_equations(kind, monkeypatch):
+@mark.parametrize("kind", MADE)
+def test_update_computes_the_equations(kind, patch):
     script, args, *made = make_update(kind)
     network, target, _, memory = made
     is_qmle, before = "num_target_samples" in MADE[kind][1], memory.a_max.clone()
@@ -145,9 +145,9 @@ def test_update_computes_the_equations(kind, monkeypatch):
         search_set = search_set.long() + 1
     sampling = mock.Mock(return_value=search_set)
     loss = mock.Mock(wraps=getattr(script, "argmax_predictor_loss", None))
-    monkeypatch.setattr(script, "sample_actions", sampling, raising=False)
-    monkeypatch.setattr(script, "argmax_predictor_loss", loss, raising=False)
-    monkeypatch.setattr(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
+    patch(script, "sample_actions", sampling, raising=False)
+    patch(script, "argmax_predictor_loss", loss, raising=False)
+    patch(script, "cem_argmax", lambda *_: search_set[:, 0], raising=False)
 
     def values(obs, next_obs, actions, stored):
         if is_choice:
@@ -168,7 +168,7 @@ def test_update_computes_the_equations(kind, monkeypatch):
         q = network.q_values(network.obs_stream(obs), actions.unsqueeze(1)).squeeze(1)
         return q, target.q_values(features, best.unsqueeze(1)).squeeze(1)
 
-    indices, metrics = conftest.check_update(script, args, made, values, monkeypatch)
+    indices, metrics = conftest.check_update(script, args, made, values, patch)
     if not is_qmle:
         assert memory.a_max.equal(before)  # nothing is written back
         return
@@ -193,7 +193,7 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("kind, own", OWN.items())
+@mark.parametrize("kind, own", OWN.items())
 def test_gradients_stay_apart(kind, own):
     """The loss of what proposes reaches only that, the TD loss only the rest."""
     script, args, network, target, _, memory = make_update(kind)
@@ -208,8 +208,8 @@ def test_gradients_stay_apart(kind, own):
     assert all(parameter.grad is None for parameter in target.parameters())
 
 
-def test_exploration_noise(run, monkeypatch):
-    monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: 0 * x + 0.5)  # mu(s) is 0.5
+def test_exploration_noise(run, patch):
+    patch(nn.Tanh, "forward", lambda self, x: 0 * x + 0.5)  # mu(s) is 0.5
     toy_envs.Recorder.actions.clear()
     flags = "--exploration-epsilon 0 --exploration-noise-std 0.3 --eval-frequency 1000 "
     flags += conftest.tiny("ddpg_continuous", "Recorder", 1001) + " --learning-starts 1001"
@@ -218,10 +218,10 @@ def test_exploration_noise(run, monkeypatch):
     training = np.delete(actions, slice(1000, 1020), axis=0)  # those of an evaluation
     assert (actions[1000:1020] == 0.5).all() and abs(training).max() == 1
     # quartiles, which clipping leaves
-    assert np.percentile(training, [25, 50, 75]) == pytest.approx([0.298, 0.5, 0.702], abs=0.03)
+    assert np.percentile(training, [25, 50, 75]) == approx([0.298, 0.5, 0.702], abs=0.03)
 
 
-@pytest.mark.parametrize("kind", ["ddpg", "discrete"])
+@mark.parametrize("kind", ["ddpg", "discrete"])
 def test_many_seeds_of_it_run(kind, tmp_path, run, play):
     script, own = COUNTERPARTS[kind]
     generator = conftest.ROOT / "benchmark/many_seeds.py"

@@ -5,9 +5,9 @@ import math
 import types
 
 import numpy as np
-import pytest
 import qmle_continuous as script
 import torch
+from pytest import approx, mark
 
 RATIOS = [(0.9, 0.01, 0.09), (0.0, 0.0, 1.0), (0.29, 0.3, 0.41), (1 / 3, 1 / 3, 1 / 3)]
 
@@ -74,7 +74,7 @@ def test_categorical_samples():
     assert abs(both - 0.35) < 0.02  # independent per dimension: 0.7 * 0.5
 
 
-@pytest.mark.parametrize("ratios", RATIOS)
+@mark.parametrize("ratios", RATIOS)
 def test_search_set_numbers_m(ratios):
     network = script.QNetwork(5, 3, 3)
     features = network.obs_stream(torch.randn(4, 5))
@@ -88,7 +88,7 @@ def test_search_set_numbers_m(ratios):
         assert last.equal(last.round())
 
 
-@pytest.mark.parametrize("num_states", [6, 300])  # 300 states of 40 actions take several parts
+@mark.parametrize("num_states", [6, 300])  # 300 states of 40 actions take several parts
 def test_argmax_against_brute_force(num_states):
     network = script.QNetwork(5, 3, 3)
     features = network.obs_stream(torch.randn(num_states, 5))
@@ -97,7 +97,7 @@ def test_argmax_against_brute_force(num_states):
     for i in range(0, num_states, 5):
         q = [network.q_values(features[[i]], a.view(1, 1, 3)).item() for a in actions[i]]
         assert index[i] == np.argmax(q) and a_max[i].equal(actions[i, index[i]])
-        assert values[i].item() == pytest.approx(max(q), abs=1e-6)
+        assert values[i].item() == approx(max(q), abs=1e-6)
 
 
 def test_number_of_parameters():
@@ -131,19 +131,19 @@ def test_actions_are_scaled():
         env.step(np.array(action, np.float32))  # the environment itself refuses other actions
         taken = env.unwrapped.action
         assert taken.dtype == np.float64 and taken.shape == (2, 2)
-        assert taken.ravel().tolist() == pytest.approx(expected, abs=1e-12)
+        assert taken.ravel().tolist() == approx(expected, abs=1e-12)
 
 
 def test_td_target():
     rewards, values = torch.tensor([1.0, 1.0, -2.0]), torch.tensor([10.0, 10.0, 0.5])
     terminated = torch.tensor([0.0, 1.0, 0.0])  # a truncated episode is not a terminated one
     target = script.td_target(rewards, terminated, values, 0.9)
-    assert target.tolist() == pytest.approx([10.0, 1.0, -1.55])
+    assert target.tolist() == approx([10.0, 1.0, -1.55])
 
 
 def test_argmax_predictor_losses():
     mode, a_max = torch.tensor([[0.5, 0.0]]), torch.tensor([[0.9, -0.4]])  # nearest bins: 2, 1
     logits = torch.tensor([[[0.0, 0.0, math.log(2.0)], [math.log(3.0), 0.0, 0.0]]])
     delta_loss, categorical_loss = script.argmax_predictor_loss(mode, logits, a_max)
-    assert delta_loss.item() == pytest.approx((0.16 + 0.16) / 2)
-    assert categorical_loss.item() == pytest.approx((math.log(4 / 2) + math.log(5 / 1)) / 2)
+    assert delta_loss.item() == approx((0.16 + 0.16) / 2)
+    assert categorical_loss.item() == approx((math.log(4 / 2) + math.log(5 / 1)) / 2)

@@ -1,9 +1,9 @@
 """Learning: small tasks with a known optimum are solved."""
 
 import numpy as np
-import pytest
 import toy_envs
 from conftest import COUNTERPARTS
+from pytest import mark, param
 
 QUICK = "--batch-size 32 --buffer-size 20000 --learning-rate 0.001 --learning-starts 300"
 QUICK += " --train-frequency 2 --eval-episodes 20 --target-network-frequency 50"
@@ -11,10 +11,10 @@ SEARCH = "--num-target-samples 32 --num-greedy-samples 64"
 SOLVERS = [("qmle_continuous", SEARCH, 3000, 0.95)]  # steps, share of the best return
 for script, own in COUNTERPARTS.values():
     own += " --batch-size 64 --train-frequency 4"
-    SOLVERS += [pytest.param(script, own, 6000, 0.9, marks=pytest.mark.slow)]
+    SOLVERS += [param(script, own, 6000, 0.9, marks=mark.slow)]
 
 
-@pytest.mark.parametrize("script, own, steps, share", SOLVERS)
+@mark.parametrize("script, own, steps, share", SOLVERS)
 def test_reach_is_solved(script, own, steps, share, run):
     flags = f"{QUICK} {own} --gamma 0.9 --env-id toy_envs:Reach-v0"
     end = run(script, f"{flags} --total-timesteps {steps} --eval-frequency {steps}")

@@ -2,16 +2,16 @@
 
 import re
 
-import pytest
 import torch
 from conftest import MAIN, ROOT, run_process
+from pytest import approx, mark, param
 
 TABLE = (ROOT / "models/README.md").read_text()
 MODELS = sorted(path.parent.name for path in ROOT.glob("models/*/model.pt"))
 
 
-@pytest.mark.parametrize("num, rel", [(1, 0.1), pytest.param(10, 0.05, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", MODELS)
+@mark.parametrize("num, rel", [(1, 0.1), param(10, 0.05, marks=mark.slow)])
+@mark.parametrize("name", MODELS)
 def test_an_agent_plays(name, num, rel, tmp_path):
     row = re.search(rf"\| {name} \|(.*)", TABLE)[1].replace(",", "").split("|")
     script, _, steps, seed, mean = row[:5]
@@ -24,4 +24,4 @@ def test_an_agent_plays(name, num, rel, tmp_path):
         flags += " --num-greedy-samples 50"  # quick
     status, output, errors = run_process(ROOT / script.strip(" `"), flags, tmp_path)
     assert status == 0, errors
-    assert float(output.split("mean:")[1]) == pytest.approx(float(mean), rel=rel)
+    assert float(output.split("mean:")[1]) == approx(float(mean), rel=rel)

@@ -4,11 +4,11 @@ import signal
 
 import conftest
 import psutil
-import pytest
 import qmle_continuous as plain
 import qmle_continuous_multiseed as script
 import torch
 from conftest import ROOT, check_echoes, read_scalars, refused, rows, start, tiny, wait_for
+from pytest import approx, mark
 
 NAME = "qmle_continuous_multiseed"
 S, A = 3, 2
@@ -33,23 +33,23 @@ def make(device="cpu", **flags):
 TEMPLATES = [script.QNetwork(5, A, 3).to("meta") for _ in range(2)]
 
 
-@pytest.mark.parametrize("device", conftest.DEVICES)
-def test_each_seed_is_the_plain_script(device, monkeypatch):
+@mark.parametrize("device", conftest.DEVICES)
+def test_each_seed_is_the_plain_script(device, patch):
     args, made, online, target, optimizer, memory = make(device)
     indices, drawn, weights = memory.sample(16)
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, drawn, weights))
+    patch(memory, "sample", lambda batch_size: (indices, drawn, weights))
     steps = torch.arange(1.0, 21, device=device)[:, None]
     search = lambda network, features, *_: torch.sin(steps * features[:, None, :A])  # noqa: E731
     for module in (plain, script):
-        monkeypatch.setattr(module, "sample_actions", search)
+        patch(module, "sample_actions", search)
     losses = script.over_seeds(script.training_loss, args, *TEMPLATES)
     metrics = script.train_step(losses, online, target, optimizer, memory, args)
     rel = 1e-5 if device == "cpu" else 1e-3  # cuBLAS sums in another order for many matrices
     for k, (network, _, _, own) in enumerate(made):
         draw = indices[k], [field[k] for field in drawn], weights[k]
-        monkeypatch.setattr(own, "sample", lambda batch_size, draw=draw: draw)
+        patch(own, "sample", lambda batch_size, draw=draw: draw)
         for name, value in plain.train_step(*made[k], args).items():
-            assert metrics[name][k].item() == pytest.approx(value.item(), rel=rel, abs=1e-6), name
+            assert metrics[name][k].item() == approx(value.item(), rel=rel, abs=1e-6), name
         for name, parameter in network.named_parameters():
             assert online[name].grad[k].allclose(parameter.grad, rtol=1e-3, atol=1e-6), name
         assert memory.a_max[k].equal(own.a_max)
@@ -111,7 +111,7 @@ def test_same_run_resumed_or_not(run):
     assert len({str(episodes) for episodes in runs[0][0]}) == 3  # three different agents
 
 
-@pytest.mark.parametrize("how", ["worker", signal.SIGINT, signal.SIGKILL])
+@mark.parametrize("how", ["worker", signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_behind(how, tmp_path):
     flags = f"{tiny(NAME, 'Neural', 100_000)} --num-seeds 2 --num-workers 1 --no-compile"
     # an environment that starts threads: a process with threads would hang after a fork

@@ -3,8 +3,8 @@
 import re
 import sys
 
-import pytest
 from conftest import ROOT
+from pytest import mark
 
 SCRIPTS = sorted(path.name for path in ROOT.glob("*.py"))
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -23,7 +23,7 @@ BUDGETS = {  # lines, bytes
 }
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@mark.parametrize("script", SCRIPTS)
 def test_header(script):
     source = (ROOT / script).read_text()
     header = source.split("# ///\n")[0]
@@ -37,7 +37,7 @@ def test_header(script):
     assert third_party <= {pin.split("==")[0].replace("play", "mujoco_play") for pin in pins}
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
+@mark.parametrize("script", SCRIPTS)
 def test_sizes(script):
     source = (ROOT / script).read_text()
     lines, size = BUDGETS.get(script, (260, 12_000))

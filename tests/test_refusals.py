@@ -3,8 +3,8 @@
 import importlib
 import re
 
-import pytest
 from conftest import LEARNING, MAIN, ROOT, refused, rows, run_process, tiny
+from pytest import mark, raises
 
 ACTIONS = "expected a Box of floats"
 DIALS = "--env-id toy_envs:Combination-v0"
@@ -37,18 +37,18 @@ for name in ("pg_bandit", "dpg_bandit", "qmle_bandit", "qmle_climbing", "vdn_cli
         REFUSALS += [(name, f"{flag} {value}", [f"{flag} is {value}, expected a number from "])]
 
 
-@pytest.mark.parametrize("script, flags, parts", REFUSALS)
+@mark.parametrize("script, flags, parts", REFUSALS)
 def test_refused_in_one_line(script, flags, parts, run):
     line = refused(run, script, flags)
     assert all(part in line for part in parts), line
 
 
-@pytest.mark.parametrize("script", LEARNING)
+@mark.parametrize("script", LEARNING)
 def test_numbers_have_a_range(script):
     module = importlib.import_module(script)
     for name, value in vars(module.Args()).items():
         for wrong in (-1, 10**13) if type(value) in (int, float) else ():
-            with pytest.raises(SystemExit, match=f"--{name} is {wrong}"):
+            with raises(SystemExit, match=f"--{name} is {wrong}"):
                 module.check_args(module.Args(**{name: wrong}))
 
 
@@ -61,10 +61,10 @@ HUGE = "HugeReward", r"losses/\w+", 50  # its square is infinite; read at every 
 BROKEN = [("OverflowReward", "reward", 30), ("NanObservation", "next_obs", 30), HUGE]
 
 
-@pytest.mark.parametrize("env_id, name, step", BROKEN)
+@mark.parametrize("env_id, name, step", BROKEN)
 def test_not_finite(env_id, name, step, run, tmp_path):
     flags = tiny(MAIN, env_id, 200)
-    with pytest.raises(SystemExit) as stop:
+    with raises(SystemExit) as stop:
         run(MAIN, f"{flags} --train-frequency 1 --learning-starts 20")
     where = re.match(f"error: {name} is not finite at step (\\d+): ", stop.value.code)
     assert int(where[1]) <= step
@@ -75,11 +75,11 @@ def test_not_finite(env_id, name, step, run, tmp_path):
 
 def test_not_finite_in_evaluations(run):
     flags = tiny(MAIN, "NanReward", 29) + " --eval-frequency 20 --eval-episodes 2"
-    with pytest.raises(SystemExit, match="error: reward is not finite at step "):
+    with raises(SystemExit, match="error: reward is not finite at step "):
         run(MAIN, flags)
 
 
-@pytest.mark.parametrize("script", [MAIN, MANY])
+@mark.parametrize("script", [MAIN, MANY])
 def test_evaluation_of_an_endless_environment(script, run, tmp_path):
     flags = tiny(script, "Endless", 60) + " --num-seeds 1" * (script == MANY)
     run(script, f"{flags} --eval-frequency 50 --eval-episodes 2")

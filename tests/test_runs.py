@@ -5,7 +5,6 @@ import pathlib
 import re
 import shutil
 
-import pytest
 import torch
 import toy_envs
 from conftest import (
@@ -19,8 +18,9 @@ from conftest import (
     run_process,
     tiny,
 )
+from pytest import mark
 
-scripts = pytest.mark.parametrize("script", LEARNING)
+scripts = mark.parametrize("script", LEARNING)
 
 
 def stored_actions(end, num):
@@ -33,14 +33,14 @@ def flat(parameters):
 
 
 @scripts
-@pytest.mark.parametrize(
+@mark.parametrize(
     "frequency, copy_frequency, updates, num_copies",
     # Both happen when 100 to 299 steps are done: updates after 105, ..., 294 for 7, copies after
     # 120, ..., 270 for 30.
     [(7, 30, 28, 6), (1, 200, 200, 1)],
 )
 def test_numbers_of_updates_and_copies(
-    script, frequency, copy_frequency, updates, num_copies, run, monkeypatch
+    script, frequency, copy_frequency, updates, num_copies, run, patch
 ):
     weights, copies = [], []
     adam_step, load_state_dict = torch.optim.Adam.step, torch.nn.Module.load_state_dict
@@ -53,8 +53,8 @@ def test_numbers_of_updates_and_copies(
         copies.append((len(weights), {name: value.clone() for name, value in state.items()}))
         return load_state_dict(self, state)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)
-    monkeypatch.setattr(torch.nn.Module, "load_state_dict", load)
+    patch(torch.optim.Adam, "step", step)
+    patch(torch.nn.Module, "load_state_dict", load)
     flags = f"--train-frequency {frequency} --target-network-frequency {copy_frequency} "
     end = run(script, flags + tiny(script, "dm_control/walker-walk-v0", 300))
     assert len(weights) == updates and len(copies) == num_copies + 1  # and the one at the start
@@ -125,14 +125,14 @@ def test_actions_stay_on_the_grid(run):
     assert actions[:110].equal(actions[:110].round()) and not actions.equal(actions.round())
 
 
-@pytest.mark.parametrize("name", ["MatrixAction", "MixedObservation"])
+@mark.parametrize("name", ["MatrixAction", "MixedObservation"])
 def test_other_shapes_and_bounds(name, run):
     end = run(MAIN, tiny(MAIN, name, 130))
     assert stored_actions(end, 130).abs().max() <= 1 and "metrics" in end
 
 
-@pytest.mark.parametrize("script", LEARNING[1:])
-@pytest.mark.parametrize("name", ["Start", "MultiStart", "MatrixAction"])
+@mark.parametrize("script", LEARNING[1:])
+@mark.parametrize("name", ["Start", "MultiStart", "MatrixAction"])
 def test_kinds_of_discrete_actions(script, name, run):
     flags = tiny(script, name, 500) + " --exploration-epsilon 1 --eval-frequency 250"
     end = run(script, flags)  # greedy in the evaluation, random otherwise
@@ -142,7 +142,7 @@ def test_kinds_of_discrete_actions(script, name, run):
         assert len(counts) == num and (counts - 500 / num).abs().max() < 50  # 4.5 s.d.
 
 
-@pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
+@mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
 def test_physics_error(script, run, capfd):
     flags = tiny(script, "Diverging", 210)
     end = run(script, flags + " --num-seeds 2" * ("multiseed" in script))
