@@ -104,16 +104,6 @@ def test_signals_in_an_evaluation(tmp_path):
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 130 and "stopped; to go on" in output
     assert len(rows(the_run(tmp_path) / "eval.csv")) == 1
-    flags = f"--resume {the_run(tmp_path)} --compile"
-    process = start(tmp_path, SCRIPT, flags, TORCHINDUCTOR_CACHE_DIR=str(tmp_path))
-    while "compiling" not in (line := process.stderr.readline()):
-        assert line
-    time.sleep(2)
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.5)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == -signal.SIGINT and "Traceback" not in errors
 
 
 @mark.parametrize("module, function", [(torch, "save"), (os, "fsync")])

@@ -9,7 +9,7 @@ from pytest import mark, raises
 ACTIONS = "expected a Box of floats"
 DIALS = "--env-id toy_envs:Combination-v0"
 MANY = "qmle_continuous_multiseed"
-REFUSALS = [  # script, flags, what the line must hold: the flag, the value, what was expected
+REFUSALS = [  # script, flags, what the line must hold
     (MAIN, "--env-id dm_control/walker-wlak-v0", ["--env-id", "walker-wlak", "walker-walk"]),
     (MAIN, "--env-id no_such_module:Env-v0", ["--env-id", "no_such_module"]),
     (MAIN, "--env-id CartPole-v1", ["Discrete(2)", ACTIONS]),
@@ -25,12 +25,11 @@ REFUSALS = [  # script, flags, what the line must hold: the flag, the value, wha
     (MANY, "--num-seeds 0", ["--num_seeds is 0, expected a number from 1"]),
     (MANY, "--env-id Pendulum-v1 --num-seeds 9999", ["--buffer-size is 1000000, "]),
     ("qmle_plus", "--num-elites 17", ["--num_target_samples is 16"]),
-    ("qmle_plus", "--num-value-samples 16", ["--num_target_samples is 16"]),
     ("qmle_plus", "--evaluate-only nowhere", ["is not a file of"]),
     ("qmle_plus", "--env-id CartPole-v1", ["CartPole-v1 has actions"]),
     ("vdn_climbing", "--total-timesteps 700", ["are (700, 500, 10), expected each to be a"]),
-    ("qmle_climbing", "--exploration-epsilon 1.5", ["--exploration-epsilon is 1.5, expected a"]),
-    ("qmle_bandit", f"--output {ROOT / 'README.md'}", ["File exists"]),
+    ("qmle_climbing", "--exploration-epsilon 1.5", ["--exploration-epsilon is 1.5, "]),
+    ("qmle_bandit", f"--output {__file__}", ["File exists"]),
 ]
 for name in ("pg_bandit", "dpg_bandit", "qmle_bandit", "qmle_climbing", "vdn_climbing"):
     for flag, value in (("--num-seeds", 0), ("--seed", -1), ("--learning-rate", "nan")):

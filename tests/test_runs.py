@@ -5,19 +5,10 @@ import pathlib
 import re
 import shutil
 
+import conftest
 import torch
 import toy_envs
-from conftest import (
-    LEARNING,
-    MAIN,
-    ROOT,
-    SEARCH,
-    check_echoes,
-    read_scalars,
-    rows,
-    run_process,
-    tiny,
-)
+from conftest import LEARNING, MAIN, ROOT, SEARCH, rows, run_process, tiny
 from pytest import mark
 
 scripts = mark.parametrize("script", LEARNING)
@@ -35,8 +26,7 @@ def flat(parameters):
 @scripts
 @mark.parametrize(
     "frequency, copy_frequency, updates, num_copies",
-    # Both happen when 100 to 299 steps are done: updates after 105, ..., 294 for 7, copies after
-    # 120, ..., 270 for 30.
+    # after 105, ..., 294 and 120, ..., 270 steps
     [(7, 30, 28, 6), (1, 200, 200, 1)],
 )
 def test_numbers_of_updates_and_copies(
@@ -57,7 +47,7 @@ def test_numbers_of_updates_and_copies(
     patch(torch.nn.Module, "load_state_dict", load)
     flags = f"--train-frequency {frequency} --target-network-frequency {copy_frequency} "
     end = run(script, flags + tiny(script, "dm_control/walker-walk-v0", 300))
-    assert len(weights) == updates and len(copies) == num_copies + 1  # and the one at the start
+    assert len(weights) == updates and len(copies) == 1 + num_copies  # the first at the start
     # A copy holds the weights after all updates up to its step.
     steps = [step for step in range(100, 300) if step % copy_frequency == 0]
     before = [sum(step % frequency == 0 for step in range(100, last + 1)) for last in steps]
@@ -88,7 +78,7 @@ def test_outputs_of_default_settings(script, tmp_path, play):
     assert head == "global_step,episode,episodic_return" and evaluation.startswith("600,0,-")
     config = json.loads((run_dir / "config.json").read_text())
     assert config["args"]["batch_size"] == 256 and config["torch"] and config["device"]
-    scalars = read_scalars(run_dir)
+    scalars = conftest.read_scalars(run_dir)
     assert {"charts/episodic_return", "charts/SPS", "eval/episodic_return"} < scalars.keys()
     assert len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
     assert play(script, f"{run_dir} --eval-episodes 1") < 0
@@ -102,11 +92,11 @@ def test_outputs_of_default_settings(script, tmp_path, play):
 def test_transitions_are_stored(script, run):
     end = run(script, tiny(script, "Echo", 300))
     actions = stored_actions(end, 300) - float(script != LEARNING[0])  # of choices 0 to 2
-    check_echoes(end["run_dir"], 1, end["memory"], end["memory"].rows[:300], actions)
+    conftest.check_echoes(end["run_dir"], 1, end["memory"], end["memory"].rows[:300], actions)
 
 
 def test_share_of_random_actions(run):
-    # a categorical predictor alone only ever acts on the grid: what is off it was exploration
+    # a categorical predictor acts on the grid: what is off it was exploration
     flags = tiny(MAIN, "Pendulum-v1", 500) + " --learning-starts 499"
     flags += " --uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1 --exploration-epsilon 0.2"
     actions = stored_actions(run(MAIN, flags), 500)
@@ -148,7 +138,7 @@ def test_physics_error(script, run, capfd):
     end = run(script, flags + " --num-seeds 2" * ("multiseed" in script))
     run_dir = min(pathlib.Path("runs").iterdir())
     steps = [int(row.split(",")[0]) for row in rows(run_dir / "episodes.csv")[1:]]
-    assert steps[:3] == [20, 27, 47]  # in the second episode the simulation diverges at step 7
+    assert steps[:3] == [20, 27, 47]  # the second episode diverges at step 7
     assert "mjWARN_BADQACC: a new episode" in capfd.readouterr().err
     end["memory"].store()
     assert end["memory"].priorities.view(-1, 500)[0].count_nonzero() == 210 - 7  # not those steps
