@@ -26,7 +26,7 @@ def test_policy_gradients_by_differences(std):
     difference = (pg_bandit.reward(at + 1e-6) - pg_bandit.reward(at - 1e-6)) / 2e-6
     assert pg_bandit.delta_gradient(at) == approx(difference, abs=1e-6)
 
-    def expectation(mean):  # a plain sum over a fine grid in place of the closed form
+    def expectation(mean):
         density = np.exp(-((grid - mean) ** 2) / (2 * std**2)) / (std * math.sqrt(2 * math.pi))
         return (pg_bandit.reward(grid) * density).sum() * (grid[1] - grid[0])
 
@@ -51,7 +51,7 @@ def test_reward_and_loss_of_figure_2(script):
     network, alone = script.QNetwork([1, 2, 3]), script.QNetwork([2])
     network(torch.rand(3, 5, 2))[1].sum().backward()
     for p, q in zip(network.parameters(), alone.parameters(), strict=True):
-        assert p[1:2].equal(q) and not p[0].equal(p[1])  # a seed starts the same beside others
+        assert p[1:2].equal(q) and not p[0].equal(p[1])  # the same beside other seeds
         assert [bool(gradient.any()) for gradient in p.grad] == [False, True, False]
 
 
@@ -89,4 +89,4 @@ def test_verdict_of_figure_2(method, bump, run, patch):
     name, *sampling = method.split(maxsplit=1)
     end = run(f"{name}_bandit", " ".join([QUICK, *sampling]))
     assert end["in_basin"].all() and (end["reached"] == bump).all(), end["mu"][-1]
-    assert not sampling or end["cosine"] > 0.85  # the local argmax follows the gradient
+    assert not sampling or end["cosine"] > 0.85

@@ -119,7 +119,7 @@ def test_slurm_warning_and_termination(warned, tmp_path, launcher):
     if warned:  # SLURM warns every process of the job
         run.send_signal(signal.SIGUSR1)
         run.parent().send_signal(signal.SIGUSR1)
-    else:  # runs end with the launcher
+    else:
         process.terminate()
     assert process.wait(60) == (0 if warned else 130)
     assert (tmp_path / "t/v/seed_3.csv").exists() == warned
@@ -138,8 +138,8 @@ def test_commands_and_results(name, tmp_path):
     runs = launch.read_runs(lines, folder, tmp_path, keep_old=True)
     for run in [*runs, *launch.read_runs(lines, folder, tmp_path, smoke=True)]:
         args = runpy.run_path(str(ROOT / run.words[1]))["Args"]
-        tyro.cli(args, args=run.words[2:])  # exits where a flag is unknown
-    if not folder.is_dir():  # fixed before its first run
+        tyro.cli(args, args=run.words[2:])
+    if not folder.is_dir():  # not yet run
         return
     manifest = launch.read_manifest(folder)
     assert manifest.keys() == {run.key() for run in runs}
@@ -148,7 +148,7 @@ def test_commands_and_results(name, tmp_path):
         for path in [] if run.is_illustration() else run.paths():
             rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
             assert (np.diff(rows[:, 0]) > 0).all() and np.isfinite(rows).all(), path
-            steps = manifest[run.key()].get("steps")  # where it was cut off, as the page says
+            steps = manifest[run.key()].get("steps")  # where it was cut off
             assert rows[-1, 0] > 0.9 * (steps or run.flag("--total-timesteps", 1_000_000)), path
     assert set(folder.glob("*/*/seed_*[0-9].csv")) <= {p for run in runs for p in run.paths()}
 

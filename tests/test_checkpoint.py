@@ -40,7 +40,7 @@ def test_same_run_resumed_evaluated_or_neither(script, own, run, tmp_path):
     first = "--eval-frequency 150 --total-timesteps 267 --checkpoint-frequency 267"
     extras = first[:20], first, "", "--seed 6 --total-timesteps 220"
     one, two, plain, other = (run(script, f"{flags} {x}")["run_dir"] for x in extras)
-    # from 267, in the middle of an episode, in a directory of another name
+    # in the middle of an episode, in a directory of another name
     path = two.rename(tmp_path / "renamed: elsewhere")
     os.chdir(path)
     run(script, "--resume . --total-timesteps 430 --checkpoint-frequency 0")
@@ -52,7 +52,7 @@ def test_same_run_resumed_evaluated_or_neither(script, own, run, tmp_path):
     assert said(plain) == (episodes, evaluations[:1], numbers)
     assert rows(other / "episodes.csv")[1] != episodes[1]
     saved = torch.load(path / "checkpoint.pt", weights_only=True)
-    assert saved["global_step"] == 430  # so that the next --resume does not go back
+    assert saved["global_step"] == 430
     assert (path / "config267.json").exists()
 
 
@@ -156,7 +156,7 @@ def test_flags_given_anew_count(finished, tmp_path, run):
     line = refused(run, MAIN, "--resume run --env-id Pendulum-v1")
     assert "is for sizes " in line and "Pendulum-v1 has (3, 1, 3, 1500)" in line
     line = refused(run, MAIN, "--resume run --uniform-ratio 0.9")
-    assert "ratios sum to 1.1, expected 1" in line  # with the flags of the run, not the defaults
+    assert "ratios sum to 1.1, expected 1" in line  # the run's own flags count
     flags = "--resume run --total-timesteps 340 --gamma 0.5 --learning-rate 0.25"
     end = run(MAIN, f"{flags} --uniform-ratio 0.7 --delta-ratio 0.2")
     assert end["args"].gamma == 0.5 and end["args"].batch_size == 16

@@ -100,7 +100,7 @@ def test_same_run_beside_others(name, run, patch):
         assert one.equal(two) and not one[0].equal(one[1])
         torch.testing.assert_close(one[1], other[0], rtol=1e-3, atol=1e-5)
     states = ends[0]["optimizer"].state.values()
-    assert {state["step"].item() for state in states} == {5}  # updates at 20, 30, 40, 50 and 60
+    assert {state["step"].item() for state in states} == {5}  # at 20, ..., 60
     assert (ends[0]["folder"] / f"{name}.csv").exists()
 
 

@@ -97,7 +97,7 @@ def test_gaussian_proposal_by_hand():
     """Means 0.6 and -0.8, standard deviations 0.1 + 0.9 / 2 and 0.1 + 0.9 / 10."""
     biases = [[math.atanh(0.6), 0.0], [math.atanh(-0.8), -math.log(9)]]
     proposal = proposal_by_hand("continuous", biases)
-    action = torch.tensor([[[0.05, -0.8]]])  # one standard deviation below and at the mean
+    action = torch.tensor([[[0.05, -0.8]]])  # one s.d. below and at the mean
     _, log_prob, entropy = proposal(torch.zeros(1, 128), actions=action)
     scale = math.log(0.55 * 0.19 * 2 * math.pi)
     assert log_prob.item() == approx(-0.5 - scale, rel=1e-5)
@@ -170,7 +170,7 @@ def test_update_computes_the_equations(kind, patch):
 
     indices, metrics = conftest.check_update(script, args, made, values, patch)
     if not is_qmle:
-        assert memory.a_max.equal(before)  # nothing is written back
+        assert memory.a_max.equal(before)
         return
     features, best, expected = given
     assert bool(metrics["argmax/share_stored"]) == args.stored_action
@@ -215,7 +215,7 @@ def test_exploration_noise(run, patch):
     flags += conftest.tiny("ddpg_continuous", "Recorder", 1001) + " --learning-starts 1001"
     run("ddpg_continuous", flags)
     actions = np.array(toy_envs.Recorder.actions)
-    training = np.delete(actions, slice(1000, 1020), axis=0)  # those of an evaluation
+    training = np.delete(actions, slice(1000, 1020), axis=0)
     assert (actions[1000:1020] == 0.5).all() and abs(training).max() == 1
     # quartiles, which clipping leaves
     assert np.percentile(training, [25, 50, 75]) == approx([0.298, 0.5, 0.702], abs=0.03)
@@ -229,4 +229,4 @@ def test_many_seeds_of_it_run(kind, tmp_path, run, play):
     flags = f"{conftest.tiny(script, 'Pendulum-v1', 210)} --num-seeds 3 {own} --save-model"
     end = run(str(tmp_path / f"{script}_multiseed"), flags)
     assert len(list(tmp_path.glob("runs/*/model.pt"))) == 3 and "metrics" in end
-    assert play(script, end["run_dirs"][0]) < 0  # the plain script plays it
+    assert play(script, end["run_dirs"][0]) < 0

@@ -57,10 +57,10 @@ def test_compiled_is_plain(name, device, patch):
     plain = updates_and_actions(name, device)
     fast = updates_and_actions(name, device, patch)
     assert np.allclose(plain[0], fast[0], rtol=1e-4, atol=1e-5)
-    assert np.allclose(plain[1], fast[1], atol=1e-6)  # the same actions chosen
+    assert np.allclose(plain[1], fast[1], atol=1e-6)
     assert plain[0].std(0)[0] > 0.01
     for one, two in zip(plain[2], fast[2], strict=True):
-        # Adam moves a weight by the learning rate even where its gradient is only rounding
+        # Adam moves a weight even where its gradient is only rounding
         assert np.abs(one - two).mean() < 1e-4 and np.abs(one - two).max() < 8 * 5e-4 + 1e-4
 
 
@@ -68,7 +68,7 @@ def test_compiled_is_plain(name, device, patch):
 def test_bfloat16(device):
     network = qmle_continuous.QNetwork(5, 3, 3).to(device)
     with torch.no_grad():
-        network.joint_output.weight.mul_(50)  # values of the size that training ends with
+        network.joint_output.weight.mul_(50)  # as after training
         features = network.obs_stream(torch.randn(256, 5, device=device))
         actions = torch.rand(256, 101, 3, device=device) * 2 - 1
         q = network.q_values(features, actions)
@@ -76,7 +76,7 @@ def test_bfloat16(device):
         lost = q.amax(1) - network.q_values(features, a_max.unsqueeze(1)).squeeze(1)
     assert lost.min() > -1e-4 and lost.max() < 0.1 * q.std(1).mean()
     assert lost.mean() < 0.01 * q.std(1).mean()
-    assert 0 < (lost > 1e-4).float().mean() < 0.5  # it was bfloat16; mostly that is no matter
+    assert 0 < (lost > 1e-4).float().mean() < 0.5  # it was bfloat16
 
 
 def test_without_a_compiler(tmp_path, run):

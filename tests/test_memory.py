@@ -32,7 +32,7 @@ def test_wrap_around(group):
         i = row[-2]
         assert row == approx([i, i, i + 1, i + 1, i / 1000, i / 1000, i, float(i % 3 == 0)])
     memory.store()
-    memory.store()  # nothing is left, nothing happens
+    memory.store()  # nothing is left
     assert sorted(memory.rows[:, -2].tolist()) == list(range(13, 23))
 
 
@@ -51,7 +51,7 @@ def test_draws_and_weights(capacity, num, seeds):
     assert memory.max_priority.double().allclose(largest)
     all_indices, batch, all_weights = memory.sample(20_000)
     assert all_indices.shape == all_weights.shape == (*seeds, 20_000)
-    for k in range(3) if seeds else [...]:  # each seed draws from its own rows
+    for k in range(3) if seeds else [...]:
         indices, rows, weights = all_indices[k], torch.cat(batch, -1)[k], all_weights[k]
         assert indices.max() < stored and rows.equal(memory.rows[k][indices])
         mean = 20_000 * expected[k] / expected[k].sum()

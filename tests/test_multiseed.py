@@ -16,7 +16,7 @@ SEEDS = "--num-seeds 3 --num-workers 2"
 
 
 def make(device="cpu", **flags):
-    torch.set_float32_matmul_precision("highest")  # an earlier test may have left TF32 on
+    torch.set_float32_matmul_precision("highest")  # not TF32
     args = script.Args(buffer_size=100, batch_size=16, num_target_samples=20, **flags)
     made = [conftest.make_update(plain, args, (A, 3), device=device) for _ in range(S)]
     networks, targets, _, memories = zip(*made, strict=True)
@@ -44,7 +44,7 @@ def test_each_seed_is_the_plain_script(device, patch):
         patch(module, "sample_actions", search)
     losses = script.over_seeds(script.training_loss, args, *TEMPLATES)
     metrics = script.train_step(losses, online, target, optimizer, memory, args)
-    rel = 1e-5 if device == "cpu" else 1e-3  # cuBLAS sums in another order for many matrices
+    rel = 1e-5 if device == "cpu" else 1e-3  # sums in another order
     for k, (network, _, _, own) in enumerate(made):
         draw = indices[k], [field[k] for field in drawn], weights[k]
         patch(own, "sample", lambda batch_size, draw=draw: draw)
@@ -63,7 +63,7 @@ def test_search_sets_differ():
     draw = script.over_seeds(sample, args, TEMPLATES[0])
     samples = draw([same], torch.zeros(S, 4, 128))
     assert samples.shape == (S, 4, 50, A)
-    assert samples[0, :, 20].equal(samples[1, :, 20])  # what the delta predicts comes first
+    assert samples[0, :, 20].equal(samples[1, :, 20])  # what the delta predicts
     for part in (slice(0, 20), slice(21, 35), slice(35, 50)):
         assert not samples[0, :, part].equal(samples[1, :, part])
         assert not samples[0, 0, part].equal(samples[0, 1, part])
@@ -108,18 +108,18 @@ def test_same_run_resumed_or_not(run):
         episodes = [rows(run_dir / "episodes.csv") for run_dir in end["run_dirs"]]
         runs.append((episodes, [value.tolist() for value in end["online"].values()]))
     assert runs[0] == runs[1] == runs[2]
-    assert len({str(episodes) for episodes in runs[0][0]}) == 3  # three different agents
+    assert len({str(episodes) for episodes in runs[0][0]}) == 3
 
 
 @mark.parametrize("how", ["worker", signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_behind(how, tmp_path):
     flags = f"{tiny(NAME, 'Neural', 100_000)} --num-seeds 2 --num-workers 1 --no-compile"
-    # an environment that starts threads: a process with threads would hang after a fork
+    # Neural starts threads: a fork would hang
     flags += " --eval-frequency 50000"
     run = start(tmp_path, ROOT / f"{NAME}.py", flags, OMP_NUM_THREADS="2")
     wait_for(lambda: list(tmp_path.glob("runs/*__2__*/episodes.csv")), run)
     workers = psutil.Process(run.pid).children()
-    assert len(workers) >= 2  # one that trains and one that evaluates
+    assert len(workers) >= 2  # to train and to evaluate
     if how == "worker":
         min(workers, key=lambda worker: worker.pid).kill()
     else:

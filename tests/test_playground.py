@@ -66,7 +66,7 @@ def test_ends_and_next_observations():
     time[5, 2] -= 1
     assert reached[..., 1].equal(time) and reached[..., 0].equal(obs[..., 0])  # before the reset
     assert (seen[1:][ended][:, 1:] == 0).all() and seen[1:][~ended].equal(reached[~ended])
-    assert len({*seen[..., 0].flatten().tolist()}) == 4 + 9  # each episode a new state
+    assert len({*seen[..., 0].flatten().tolist()}) == 4 + 9  # new states
     assert stats[[3, 5, 9]].tolist() == [[1, 10, 0], [1, 15, 1], [2, 110, 0]]
     assert [*play(0)][1].equal(rows) and not [*play(1)][1].equal(rows)
 
@@ -74,7 +74,7 @@ def test_ends_and_next_observations():
 def test_first_episodes_have_different_lengths():
     _, rows, stats = play(0, spread=True, num_envs=64)
     lengths = (rows[..., -1] > 0).int().argmax(0) + 1
-    assert {*lengths.tolist()} == {*range(1, 11)} and stats[:9, 0].sum() <= 2  # in no curve
+    assert {*lengths.tolist()} == {*range(1, 11)} and stats[:9, 0].sum() <= 2
 
 
 def test_n_step_batch_against_brute_force():

@@ -41,10 +41,10 @@ def test_hl_gauss_and_obs_norm():
     chances = script.hl_gauss(values, args)
     assert chances.sum(-1).allclose(torch.ones(7)) and chances[::5].equal(chances[1::5])  # clipped
     assert script.expected_value(chances.log(), args)[2:5].allclose(values[2:5], atol=1e-3)
-    # the atom at the value: half a distance is two thirds of a standard deviation
+    # at the atom: half a distance is two thirds of a s.d.
     assert chances[3, 10].item() == approx(math.erf(2 / 3 / math.sqrt(2)), abs=1e-6)
     own, x = script.ObsNorm(2), torch.tensor([[0.0, 10.0], [4.0, 20.0]])
-    out = own(x)  # a loss: the running averages move by a hundredth and are what counts
+    out = own(x)  # a loss moves the averages by a hundredth
     assert own.mean.tolist() == approx([0.02, 0.15])
     assert own.var.tolist() == approx([1.03, 1.24])  # 0.99 + 0.01 * 4, ... * 25
     assert out.allclose((x - own.mean) / (own.var + 1e-5).sqrt())
@@ -68,7 +68,7 @@ def test_training_loss_against_brute_force(pessimism, num_few, patch):
     patch(script, "sample_actions", lambda *_: samples)
     batch = *torch.randn(2, 5, 3), torch.rand(5, 2), *torch.rand(2, 5)
     obs, next_obs, actions, rewards, discounts = batch
-    twins = copy.deepcopy((q_network, predictor))  # a loss moves the running averages
+    twins = copy.deepcopy((q_network, predictor))  # a loss moves averages
     q = twins[0](obs, actions.unsqueeze(1))[:, :, 0, 0].detach()  # (H, B)
     td_errors, best = torch.zeros(2, 5), []
     for b in range(5):
@@ -85,7 +85,7 @@ def test_training_loss_against_brute_force(pessimism, num_few, patch):
     elites = samples.detach()[torch.arange(5)[:, None], torch.tensor(best)]
     likelihood = script.argmax_predictor_loss(*twins[1](next_obs), elites)
     expected = torch.autograd.grad(likelihood, given)
-    loss.backward()  # reaches no action: the predictor learns the likelihood of elites alone
+    loss.backward()  # reaches no action
     assert all(p.grad.allclose(g, atol=1e-6) for p, g in zip(learnt, expected, strict=True))
     assert samples.grad is None and all(p.grad is None for p in target_network.parameters())
     assert all(p.grad is not None for p in q_network.parameters() if p.requires_grad)
@@ -131,7 +131,7 @@ def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
 
     patch(torch.optim.AdamW, "step", step)
     folders = [run(name, flags)["run_dir"] for _ in range(2)]
-    assert num_updates == 2 * 28  # after 105, 112, ..., 294 steps
+    assert num_updates == 2 * 28  # after 105, ..., 294 steps
     files = [f"seed_{seed}/episodes.csv" for seed in (1, 2)]
     before, again = ([rows(folder / file) for file in files] for folder in folders)
     assert before == again and before[0] != before[1]
@@ -144,7 +144,7 @@ def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
         after = rows(end["run_dir"] / file)
         assert after[:9] == before[k][:9] and after[9].startswith("189,")  # a new one at 169
         ended = end["memory"].rows[k, :200, -1].nonzero().flatten()
-        assert ended[-3:].tolist() == [159, 168, 188]  # what comes after 168 does not follow it
+        assert ended[-3:].tolist() == [159, 168, 188]  # cut at 168
     assert -20 < play(name, f"{folder} --eval-episodes 2") < 20
 
 

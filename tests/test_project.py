@@ -33,7 +33,7 @@ def test_header(script):
     assert header.startswith("# /// script\n") and set(pins) <= set(requirements)
     imported = set(re.findall(r"^ *(?:from|import) (\w+)", source.split('"""', 2)[2], re.M))
     assert "numpy" in imported
-    third_party = imported - set(sys.stdlib_module_names)  # so no other file of this repository
+    third_party = imported - set(sys.stdlib_module_names)
     assert third_party <= {pin.split("==")[0].replace("play", "mujoco_play") for pin in pins}
 
 
@@ -43,7 +43,7 @@ def test_sizes(script):
     lines, size = BUDGETS.get(script, (260, 12_000))
     assert source.count("\n") <= lines and len(source.encode()) <= size
     flags = source.partition("@dataclass")[2].partition("\n\n\ndef ")[0]
-    assert all("  # " in line for line in re.findall(r"^    \w+: .*", flags, re.M))  # their help
+    assert all("  # " in line for line in re.findall(r"^    \w+: .*", flags, re.M))
 
 
 def test_lengths_and_links_of_pages():
