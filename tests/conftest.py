@@ -1,4 +1,4 @@
-"""How tests run a script, here or in a process of its own, and what they share."""
+"""How tests run a script, and what they share."""
 
 import itertools
 import os
@@ -36,7 +36,7 @@ COUNTERPARTS = {
 
 
 def tiny(script, env_id, num_steps):
-    """Flags of a run of seconds; an environment of toy_envs.py goes by its name alone."""
+    """Flags of a run of seconds; one of toy_envs.py goes by its name alone."""
     env_id = env_id if "-" in env_id else f"toy_envs:{env_id}-v0"
     search = SEARCH if script.startswith("qmle") else ""
     return f"{TINY} {search} --env-id {env_id} --total-timesteps {num_steps}"
@@ -110,7 +110,7 @@ def wait_for(condition, process):
 
 
 def refused(run, name, flags):
-    """The line with which a script refuses its flags, having created nothing."""
+    """The line of a refusal, which creates nothing."""
     before = sorted(pathlib.Path.cwd().rglob("*"))
     with raises(SystemExit) as refusal:
         run(name, flags)
@@ -121,7 +121,7 @@ def refused(run, name, flags):
 
 
 def make_update(script, args, last, num=50, device="cpu"):
-    """What train_step takes, with num random rows; last: what QNetwork takes after 5."""
+    """What train_step takes, with num rows; last: what QNetwork takes after 5."""
     network, target = (script.QNetwork(5, *last).to(device) for _ in range(2))
     size = last[0] if isinstance(last[0], int) else len(last[0])
     memory = script.ReplayMemory(args, 5, size, device)
@@ -150,10 +150,10 @@ def check_update(script, args, made, values, patch):
     with torch.no_grad():
         q, next_values = values(*inputs)
     td_errors = rewards[:, 0] + 0.99 * (1 - terminated[:, 0]) * next_values - q
-    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
+    old, old_target = ({k: v.clone() for k, v in x.state_dict().items()} for x in made[:2])
     metrics = script.train_step(*made, args)
-    assert all(not v.equal(states[0][k]) for k, v in network.named_parameters())
-    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
+    assert not any(v.equal(old[k]) for k, v in network.named_parameters())
+    assert all(v.equal(old_target[k]) for k, v in target.state_dict().items())
     expected = (weights * td_errors**2).mean().item()
     assert metrics["losses/td_loss"].item() == approx(expected, rel=1e-4)
     priorities = (td_errors.abs() + 1e-6) ** 0.6
@@ -163,7 +163,7 @@ def check_update(script, args, made, values, patch):
 
 
 def three_steps(rewards, terminated, ended, t):
-    """The last of three steps from t, up to step 10; their rewards, halved each time; discount."""
+    """The last of three steps from t, up to step 10; their return and discount for gamma 0.5."""
     last = t
     while last < min(t + 2, 10) and not ended[last]:
         last += 1

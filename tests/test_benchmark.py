@@ -158,8 +158,7 @@ def test_patched_copies(name, tmp_path, run):
     subprocess.run([sys.executable, BENCHMARK / "patch.py", name, tmp_path], check=True)
     flags = tiny("qmle", "Reach", 130) + " --num-seeds 1"
     end = run(str(tmp_path / "qmle_continuous_multiseed"), flags)
-    network = end["QNetwork"](4, 2, 3)
-    features = network.obs_stream(torch.randn(32, 4))
+    features = (network := end["QNetwork"](4, 2, 3)).obs_stream(torch.randn(32, 4))
     uniform = end["sample_actions"](network, features, 100, end["args"])[:, :90]
     on_grid = (uniform == uniform.round()).all(-1).float().mean()
     assert on_grid == {"grid-half": 0.5, "grid-all": 1}.get(name, 0) and "metrics" in end

@@ -1,4 +1,4 @@
-"""A resumed run is the uninterrupted one to the byte; nothing spoils a checkpoint."""
+"""A resumed run is the uninterrupted one to the byte."""
 
 import os
 import shlex

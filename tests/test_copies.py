@@ -1,4 +1,4 @@
-"""Pieces that scripts share are copies on purpose: one text, comments included."""
+"""Pieces that scripts share are copies on purpose."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ sys.path.insert(0, str(ROOT / "benchmark"))
 import many_seeds
 
 PLAIN, OWN = "qmle_continuous", "Args check_args QNetwork training_loss "
-COPIES = [  # what may differ of the pieces that both have, and how many must not
+COPIES = [  # how many pieces must not differ, which may
     # actions are choices; no delta predictor; small spaces are enumerated
     (PLAIN, "qmle_discrete", 4, OWN + "PlainEnv make_env sample_uniform sample_actions evaluate "
      "argmax_predictor_loss"),
@@ -52,6 +52,6 @@ def test_copies_beside_the_learning_scripts():
 
 
 def test_small_difference_to_discrete():
-    words = ["diff", ROOT / "qmle_continuous.py", ROOT / "qmle_discrete.py"]
-    lines = subprocess.run(words, capture_output=True, text=True).stdout.splitlines()
+    words = ["diff", f"{PLAIN}.py", "qmle_discrete.py"]
+    lines = subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
     assert 100 < sum(line[0] in "<>" for line in lines) <= 200

@@ -84,7 +84,7 @@ def test_cem(patch):
 
 
 def proposal_by_hand(kind, biases):
-    """A proposal of two dimensions whose outputs are biases, until a test changes a weight."""
+    """A proposal of two dimensions whose outputs are biases."""
     proposal = aql.Proposal(2, 3 if kind == "discrete" else None, 0.1)
     for parameter in proposal.parameters():
         nn.init.zeros_(parameter)

@@ -1,4 +1,4 @@
-"""What is particular to qmle_discrete.py and dqn_discretized.py."""
+"""qmle_discrete.py and dqn_discretized.py."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Every equation against numbers worked out by hand, or against a plain and slow computation."""
+"""Every equation against numbers by hand or a slow computation."""
 
 import itertools
 import math

@@ -13,7 +13,7 @@ LAST = dict(zip(LEARNING, [(3, 3), ((3, 3, 3), True), ((3, 3, 3),)], strict=True
 
 
 def updates_and_actions(name, device, patch=None):
-    """Metrics, greedy actions and the final state of updates from the same start, fast or not."""
+    """Metrics, greedy actions and the final state of updates, fast with a patch."""
     script = importlib.import_module(name)
     args = script.Args(buffer_size=2000, batch_size=64)
     args.num_greedy_samples = 100  # delta draws no noise: compilers may draw earlier

@@ -1,4 +1,4 @@
-"""Many seeds in one process: each computes what the plain script does, none touches another."""
+"""Many seeds in one process: each computes what the plain script does."""
 
 import signal
 
@@ -24,8 +24,8 @@ def make(device="cpu", **flags):
     target = {name: value.detach() for name, value in target.items()}
     memory = script.ReplayMemory(args, 5, A, device, seeds=(S,))
     for name, value in memory.state_dict().items():
-        own = [getattr(memory, name) for memory in memories]
-        value.copy_(torch.stack(own) if value.dim() else own[0])
+        own = torch.stack([getattr(memory, name) for memory in memories])
+        value.copy_(own if value.dim() else own[0])
     optimizer = torch.optim.Adam(online.values(), lr=5e-4, fused=True)
     return args, made, online, target, optimizer, memory
 

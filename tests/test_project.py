@@ -1,4 +1,4 @@
-"""Promises about the project: pins, headers, one file per script, sizes, links."""
+"""Promises about the project: pins, sizes, links."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Whole runs of each script, most of them on the real environment."""
+"""Whole runs of each script."""
 
 import json
 import pathlib
@@ -23,15 +23,12 @@ def flat(parameters):
     return torch.cat([p.detach().flatten() for p in parameters])
 
 
+NUMBERS = [(7, 30, 28, 6), (1, 200, 200, 1)]  # after 105, ..., 294 and 120, ..., 270 steps
+
+
 @scripts
-@mark.parametrize(
-    "frequency, copy_frequency, updates, num_copies",
-    # after 105, ..., 294 and 120, ..., 270 steps
-    [(7, 30, 28, 6), (1, 200, 200, 1)],
-)
-def test_numbers_of_updates_and_copies(
-    script, frequency, copy_frequency, updates, num_copies, run, patch
-):
+@mark.parametrize("every, copy_every, updates, num_copies", NUMBERS)
+def test_numbers_of_updates_and_copies(script, every, copy_every, updates, num_copies, run, patch):
     weights, copies = [], []
     adam_step, load_state_dict = torch.optim.Adam.step, torch.nn.Module.load_state_dict
 
@@ -45,12 +42,12 @@ def test_numbers_of_updates_and_copies(
 
     patch(torch.optim.Adam, "step", step)
     patch(torch.nn.Module, "load_state_dict", load)
-    flags = f"--train-frequency {frequency} --target-network-frequency {copy_frequency} "
+    flags = f"--train-frequency {every} --target-network-frequency {copy_every} "
     end = run(script, flags + tiny(script, "dm_control/walker-walk-v0", 300))
     assert len(weights) == updates and len(copies) == 1 + num_copies
     # A copy holds the weights after all updates up to its step.
-    steps = [step for step in range(100, 300) if step % copy_frequency == 0]
-    before = [sum(step % frequency == 0 for step in range(100, last + 1)) for last in steps]
+    steps = [step for step in range(100, 300) if step % copy_every == 0]
+    before = [sum(step % every == 0 for step in range(100, last + 1)) for last in steps]
     assert [number for number, _ in copies] == [0, *before]
     assert flat(end["target_network"].parameters()).equal(weights[before[-1] - 1])
     online = end["q_network"].named_parameters()
@@ -84,8 +81,7 @@ def test_outputs_of_default_settings(script, tmp_path, play):
     assert play(script, f"{run_dir} --eval-episodes 1") < 0
     if script == MAIN:
         (log,) = tmp_path.glob(f"wandb/offline-run-*{run_dir.name}/*.wandb")
-        assert log.read_bytes().count(b"charts/episodic_return") >= 5  # one block
-        assert not list(run_dir.glob("wandb*"))
+        assert log.read_bytes().count(b"charts/episodic_return") >= 5
 
 
 @scripts
