@@ -1,4 +1,4 @@
-"""How tests run a script, in this process or in one of its own, and what they share."""
+"""How tests run a script, and what they share."""
 
 import itertools
 import os
@@ -16,14 +16,14 @@ os.environ["WANDB_SILENT"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import pytest
 import torch
+from pytest import approx, fixture, mark, param, raises
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MAIN = "qmle_continuous"
 LEARNING = [MAIN, "qmle_discrete", "dqn_discretized"]
-CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-DEVICES = ["cpu", pytest.param("cuda", marks=CUDA)]
+CUDA = mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+DEVICES = ["cpu", param("cuda", marks=CUDA)]
 TINY = "--batch-size 16 --learning-starts 100 --buffer-size 500 --eval-episodes 1"
 SEARCH = "--num-target-samples 10 --num-greedy-samples 20"
 SETS = "--num-uniform-samples 24 --num-proposal-samples 8"
@@ -36,22 +36,27 @@ COUNTERPARTS = {
 
 
 def tiny(script, env_id, num_steps):
-    """Flags of a run of seconds; an environment of toy_envs.py goes by its name alone."""
+    """Flags of a run of seconds; one of toy_envs.py goes by its name alone."""
     env_id = env_id if "-" in env_id else f"toy_envs:{env_id}-v0"
     search = SEARCH if script.startswith("qmle") else ""
     return f"{TINY} {search} --env-id {env_id} --total-timesteps {num_steps}"
 
 
-@pytest.fixture(autouse=True)
+@fixture(autouse=True)
 def seed():
     torch.manual_seed(0)
 
 
-@pytest.fixture
-def run_script(tmp_path, monkeypatch):
-    """run_script("qmle_continuous", "--seed 1 ...") runs it as __main__ here, in an empty folder.
+@fixture
+def patch(monkeypatch):
+    return monkeypatch.setattr
 
-    It returns the script's global variables at its end. Compiling is off unless asked for.
+
+@fixture
+def run(tmp_path, monkeypatch):
+    """run("qmle_continuous", "--seed 1 ...") runs it here, in an empty folder, not compiled.
+
+    It returns the script's global variables at its end.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "tests")
@@ -59,30 +64,41 @@ def run_script(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda *_: str(next(numbers)))
     handlers = [(n, signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)]
 
-    def run(name, flags):
+    def call(name, flags):
         as_given = "--compile" in flags or name.endswith(("_bandit", "_climbing"))
         plain = [] if as_given else ["--no-compile"]
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *flags.split(), *plain])
         return runpy.run_path(str(ROOT / f"{name}.py"), run_name="__main__")
 
-    yield run
+    yield call
     for number, handler in handlers:
         signal.signal(number, handler)
 
 
+@fixture
+def play(run, capsys):
+    """play(script, flags) is the mean return of --evaluate-only."""
+
+    def call(script, flags):
+        with raises(SystemExit):
+            run(script, f"--evaluate-only {flags}")
+        return float(capsys.readouterr().out.split("mean: ")[1])
+
+    return call
+
+
 def start(folder, script, flags, **env):
     """Starts a script file in a folder, in a process of its own."""
-    env = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    words = [sys.executable, script, *shlex.split(flags)]
-    return subprocess.Popen(words, cwd=folder, env=env, **pipes)
+    env, words = os.environ | {"PYTHONPATH": str(ROOT / "tests")} | env, shlex.split(flags)
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, script, *words], cwd=folder, env=env, **how)
 
 
 def run_process(script, flags, cwd, **env):
     """Runs a script file to its end; returns its exit status, output and errors."""
     process = start(cwd, script, flags, **env)
-    output, errors = process.communicate(timeout=300)
-    return process.returncode, output, errors
+    output = process.communicate(timeout=300)
+    return process.returncode, *output
 
 
 def wait_for(condition, process):
@@ -94,9 +110,9 @@ def wait_for(condition, process):
 
 
 def refused(run, name, flags):
-    """The line with which a script refuses its flags, having created nothing."""
+    """The line of a refusal, which creates nothing."""
     before = sorted(pathlib.Path.cwd().rglob("*"))
-    with pytest.raises(SystemExit) as refusal:
+    with raises(SystemExit) as refusal:
         run(name, flags)
     line = refusal.value.code
     assert line.startswith("error: ") and "\n" not in line
@@ -105,7 +121,7 @@ def refused(run, name, flags):
 
 
 def make_update(script, args, last, num=50, device="cpu"):
-    """What train_step takes, with num random rows; last: what QNetwork takes after 5."""
+    """What train_step takes, with num rows; last: what QNetwork takes after 5."""
     network, target = (script.QNetwork(5, *last).to(device) for _ in range(2))
     size = last[0] if isinstance(last[0], int) else len(last[0])
     memory = script.ReplayMemory(args, 5, size, device)
@@ -121,7 +137,7 @@ def make_update(script, args, last, num=50, device="cpu"):
     return network, target, torch.optim.Adam(network.parameters(), **adam), memory
 
 
-def check_update(script, args, made, values, monkeypatch):
+def check_update(script, args, made, values, patch):
     """One update against values(obs, next_obs, actions, a_max): Q(s, a) and the value at s', (B,).
 
     Returns the rows that it drew and its metrics.
@@ -129,21 +145,30 @@ def check_update(script, args, made, values, monkeypatch):
     network, target, _, memory = made
     indices, batch, weights = memory.sample(32)
     assert weights.std() > 0.02
-    monkeypatch.setattr(memory, "sample", lambda batch_size: (indices, batch, weights))
+    patch(memory, "sample", lambda batch_size: (indices, batch, weights))
     *inputs, rewards, terminated = batch
     with torch.no_grad():
         q, next_values = values(*inputs)
     td_errors = rewards[:, 0] + 0.99 * (1 - terminated[:, 0]) * next_values - q
-    states = [{k: v.clone() for k, v in n.state_dict().items()} for n in (network, target)]
+    old, old_target = ({k: v.clone() for k, v in x.state_dict().items()} for x in made[:2])
     metrics = script.train_step(*made, args)
-    assert all(not v.equal(states[0][k]) for k, v in network.named_parameters())
-    assert all(v.equal(states[1][k]) for k, v in target.state_dict().items())
+    assert not any(v.equal(old[k]) for k, v in network.named_parameters())
+    assert all(v.equal(old_target[k]) for k, v in target.state_dict().items())
     expected = (weights * td_errors**2).mean().item()
-    assert metrics["losses/td_loss"].item() == pytest.approx(expected, rel=1e-4)
+    assert metrics["losses/td_loss"].item() == approx(expected, rel=1e-4)
     priorities = (td_errors.abs() + 1e-6) ** 0.6
     for row in indices:  # of a row drawn twice some draw counts
         assert (memory.priorities[row] / priorities[indices == row] - 1).abs().min() < 1e-3
     return indices, metrics
+
+
+def three_steps(rewards, terminated, ended, t):
+    """The last of three steps from t, up to step 10; their return and discount for gamma 0.5."""
+    last = t
+    while last < min(t + 2, 10) and not ended[last]:
+        last += 1
+    total = sum(0.5 ** (i - t) * rewards[i] for i in range(t, last + 1))
+    return last, total, 0.5 ** (last + 1 - t) * (1 - terminated[last])
 
 
 def rows(path):
@@ -171,7 +196,7 @@ def check_echoes(run_dir, seed, memory, transitions, actions):
 
 
 def read_scalars(run_dir):
-    """All TensorBoard scalars of a run: {tag: [(step, value), ...]}."""
+    """TensorBoard scalars of a run: {tag: [(step, value), ...]}."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(run_dir), size_guidance={"scalars": 0})

@@ -1,11 +1,11 @@
-"""The climbing game of Figure 11: reward, equations, decentralisation, seeds and both verdicts."""
+"""The climbing game of Figure 11."""
 
 import types
 
-import pytest
 import qmle_climbing as qmle
 import torch
 import vdn_climbing as vdn
+from pytest import approx, mark
 
 SMALL = "--num-seeds 2 --total-timesteps 60 --eval-frequency 20 --learning-starts 20"
 SMALL += " --batch-size 8 --hidden-size 8"
@@ -29,15 +29,15 @@ def test_reward_of_the_game():
     centres = torch.cartesian_prod(*[torch.tensor([-2 / 3, 0, 2 / 3])] * 2)
     for signs in SIGNS:  # the effective action is o_i * a_i
         rewards = qmle.climbing_reward(signs, signs * centres)
-        assert rewards.tolist() == pytest.approx([11, -30, 0, -30, 7, 6, 0, 0, 5])
-    for effective, expected in [
-        ((-1 / 3 + 0.025, -1.0), 0.25 * 11 - 0.75 * 30),  # three quarters along a ramp
-        ((-1 / 3, -1 / 3), -10.5),  # two ramps cross: (11 - 30 - 30 + 7) / 4
-        ((-0.384, -0.384), 11.0),  # just off the ramps
-        ((-0.282, -0.384), -30.0),
+        assert rewards.tolist() == approx([11, -30, 0, -30, 7, 6, 0, 0, 5])
+    for *effective, expected in [
+        (-1 / 3 + 0.025, -1.0, 0.25 * 11 - 0.75 * 30),  # three quarters along a ramp
+        (-1 / 3, -1 / 3, -10.5),  # two ramps cross: (11 - 30 - 30 + 7) / 4
+        (-0.384, -0.384, 11.0),  # just off the ramps
+        (-0.282, -0.384, -30.0),
     ]:
-        value = qmle.climbing_reward(torch.ones(2), torch.tensor(effective)).item()
-        assert value == pytest.approx(expected, abs=1e-4)
+        value = qmle.climbing_reward(torch.ones(2), torch.tensor(effective))
+        assert value.item() == approx(expected, abs=1e-4)
 
 
 def test_equations_of_the_game():
@@ -91,34 +91,34 @@ def test_additive_decomposition():
     assert vdn.greedy_action(generators(3, 4), q_network, obs, args).equal(best)
 
 
-@pytest.mark.parametrize("name", ["qmle_climbing", "vdn_climbing"])
-def test_same_run_beside_others(name, run_script, monkeypatch):
-    ends = [run_script(name, f"{SMALL} --output one")]
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
-    ends += [run_script(name, f"{SMALL} {flags}") for flags in ("--output two", "--seed 2")]
+@mark.parametrize("name", ["qmle_climbing", "vdn_climbing"])
+def test_same_run_beside_others(name, run, patch):
+    ends = [run(name, f"{SMALL} --output one")]
+    patch("matplotlib.figure.Figure.savefig", lambda *_, **__: None)
+    ends += [run(name, f"{SMALL} {flags}") for flags in ("--output two", "--seed 2")]
     for one, two, other in zip(*(end["q_network"].parameters() for end in ends), strict=True):
         assert one.equal(two) and not one[0].equal(one[1])
         torch.testing.assert_close(one[1], other[0], rtol=1e-3, atol=1e-5)
     states = ends[0]["optimizer"].state.values()
-    assert {state["step"].item() for state in states} == {5}  # updates at 20, 30, 40, 50 and 60
+    assert {state["step"].item() for state in states} == {5}  # at 20, ..., 60
     assert (ends[0]["folder"] / f"{name}.csv").exists()
 
 
-def test_each_agent_explores(run_script):
+def test_each_agent_explores(run):
     flags = "--num-seeds 1 --total-timesteps 4000 --eval-frequency 4000 --train-frequency 500"
-    end = run_script("qmle_climbing", f"{flags} --learning-starts 9000 --exploration-epsilon 0.25")
+    end = run("qmle_climbing", f"{flags} --learning-starts 9000 --exploration-epsilon 0.25")
     memory = end["memory"]
     assert not end["optimizer"].state and abs(memory.obs[0].prod(1).mean()) < 0.06
     greedy = qmle.greedy_action(end["q_network"], memory.obs)
     explored = (memory.actions[0] - greedy[0]).abs() > 1e-5
-    assert explored.float().mean(0).tolist() == pytest.approx([0.25, 0.25], abs=0.03)
-    assert explored.all(1).float().mean().item() == pytest.approx(0.0625, abs=0.02)
+    assert explored.float().mean(0).tolist() == approx([0.25, 0.25], abs=0.03)
+    assert explored.all(1).float().mean().item() == approx(0.0625, abs=0.02)
 
 
 QUICK = "--num-seeds 3 --eval-frequency 2000 --train-frequency 20 --learning-rate 6e-3"
 
 
-@pytest.mark.parametrize("script, best, steps", [("qmle", 11, 12_000), ("vdn", 5, 6000)])
-def test_verdict_of_figure_11(script, best, steps, run_script):
-    end = run_script(f"{script}_climbing", f"{QUICK} --total-timesteps {steps}")
+@mark.parametrize("script, best, steps", [("qmle", 11, 12_000), ("vdn", 5, 6000)])
+def test_verdict_of_figure_11(script, best, steps, run):
+    end = run(f"{script}_climbing", f"{QUICK} --total-timesteps {steps}")
     assert end["curve"].shape[1] >= 3 and abs(end["curve"][-1] - best).max() <= 0.1

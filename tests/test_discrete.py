@@ -1,4 +1,4 @@
-"""What is particular to qmle_discrete.py and dqn_discretized.py."""
+"""qmle_discrete.py and dqn_discretized.py."""
 
 import itertools
 import math
@@ -52,7 +52,7 @@ def test_one_hot_and_value_encodings():
     assert network.encode(torch.tensor([[[0, 1], [2, 2]]]))[0].tolist() == [[-1, 0], [1, 1]]
 
 
-def test_draws_exist(monkeypatch):
+def test_draws_exist(patch):
     network = qmle_discrete.QNetwork(4, UNEVEN, by_value=False)
     features = torch.randn(50, 128)
     chances = (network.categorical_predictor(features) + network.log_exists).softmax(-1)
@@ -61,7 +61,7 @@ def test_draws_exist(monkeypatch):
     draws = qmle_discrete.sample_actions(network, features, 200, args)
     assert draws.amax((0, 1)).tolist() == [1, 4, 2] and draws.min() == 0
     # a draw at the very end of the c.d.f. is a choice that exists
-    monkeypatch.setattr(torch, "rand", lambda *size, **how: torch.full(size, 1 - 2.0**-24))
+    patch(torch, "rand", lambda *size, **how: torch.full(size, 1 - 2.0**-24))
     assert (qmle_discrete.sample_actions(network, features, 3, args) < torch.tensor(UNEVEN)).all()
 
 
@@ -90,7 +90,7 @@ def test_enumerated_argmax():
         assert tuple(greedy.tolist()) == JOINT[int(dqn(obs.unsqueeze(0)).argmax())]
 
 
-def test_update_of_dqn(monkeypatch):
+def test_update_of_dqn(patch):
     args = dqn_discretized.Args(buffer_size=64, batch_size=32)
     made = network, target, *_ = conftest.make_update(dqn_discretized, args, (UNEVEN,))
 
@@ -98,4 +98,4 @@ def test_update_of_dqn(monkeypatch):
         taken = actions.long() @ torch.tensor([15, 3, 1])
         return network(obs)[torch.arange(32), taken], target(next_obs).amax(1)
 
-    conftest.check_update(dqn_discretized, args, made, values, monkeypatch)
+    conftest.check_update(dqn_discretized, args, made, values, patch)

@@ -1,13 +1,13 @@
-"""Every equation against numbers worked out by hand, or against a plain and slow computation."""
+"""Every equation against numbers by hand or a slow computation."""
 
 import itertools
 import math
 import types
 
 import numpy as np
-import pytest
 import qmle_continuous as script
 import torch
+from pytest import approx, mark
 
 RATIOS = [(0.9, 0.01, 0.09), (0.0, 0.0, 1.0), (0.29, 0.3, 0.41), (1 / 3, 1 / 3, 1 / 3)]
 
@@ -22,9 +22,9 @@ def test_budget():
         assert sum(counts) == m and (abs(counts - exact) < np.where(exact, 1 + 1e-9, 1e-9)).all()
     for m, ratios, expected in [
         (1000, RATIOS[0], (900, 10, 90)),
-        (1, (0.5, 0.5, 0.0), (1, 0, 0)),  # a tie goes to the earlier one
+        (1, (0.5, 0.5, 0.0), (1, 0, 0)),  # the earlier of a tie
         (10, (0.15, 0.15, 0.7), (2, 1, 7)),
-        (100, (0.29, 0.3, 0.41), (29, 30, 41)),  # 0.29 * 100 is 28.999999999999996 in floats
+        (100, (0.29, 0.3, 0.41), (29, 30, 41)),  # 0.29 * 100 is less in floats
     ]:
         assert script.split_budget(m, ratios) == expected
 
@@ -38,7 +38,7 @@ def test_grid_points():
 
 def test_uniform_samples_fill_the_box():
     samples = script.sample_uniform((10_000, 3))
-    counts = torch.histc(samples, 10, -1, 1)  # of those inside
+    counts = torch.histc(samples, 10, -1, 1)
     assert (counts - 3000).abs().max() < 300 and counts.sum() == 30_000  # 5 s.d. are 260
     assert (torch.corrcoef(samples.T) - torch.eye(3)).abs().max() < 0.05
     values, counts = script.sample_uniform((50, 200, 2), 5).unique(return_counts=True)
@@ -54,7 +54,7 @@ def draw(mode, logits, num, args):
 def test_delta_samples():
     mode, args = torch.tensor([[0.2, -0.3], [0.99, -1.0]]), make_args(0, 1, 0)
     samples = draw(mode, torch.zeros(2, 2, 3), 4001, args)
-    assert samples.shape == (2, 4001, 2) and samples[:, 0].equal(mode)  # the output itself first
+    assert samples.shape == (2, 4001, 2) and samples[:, 0].equal(mode)  # itself first
     noise = samples[0, 1:] - mode[0]
     assert noise.mean(0).abs().max() < 0.01 and (noise.std(0) - 0.1).abs().max() < 0.006
     assert abs(torch.corrcoef(noise.T)[0, 1]) < 0.08  # independent per dimension
@@ -71,10 +71,10 @@ def test_categorical_samples():
     shares = torch.stack([(samples == value).float().mean(1) for value in (-1, 0, 1)], dim=-1)
     assert (shares - chances).abs().max() < 0.02
     both = ((samples[0, :, 0] == -1) & (samples[0, :, 1] == 0)).float().mean()
-    assert abs(both - 0.35) < 0.02  # independent per dimension: 0.7 * 0.5
+    assert abs(both - 0.35) < 0.02  # 0.7 * 0.5
 
 
-@pytest.mark.parametrize("ratios", RATIOS)
+@mark.parametrize("ratios", RATIOS)
 def test_search_set_numbers_m(ratios):
     network = script.QNetwork(5, 3, 3)
     features = network.obs_stream(torch.randn(4, 5))
@@ -88,7 +88,7 @@ def test_search_set_numbers_m(ratios):
         assert last.equal(last.round())
 
 
-@pytest.mark.parametrize("num_states", [6, 300])  # 300 states of 40 actions take several parts
+@mark.parametrize("num_states", [6, 300])  # 300 states of 40 actions take several parts
 def test_argmax_against_brute_force(num_states):
     network = script.QNetwork(5, 3, 3)
     features = network.obs_stream(torch.randn(num_states, 5))
@@ -97,11 +97,11 @@ def test_argmax_against_brute_force(num_states):
     for i in range(0, num_states, 5):
         q = [network.q_values(features[[i]], a.view(1, 1, 3)).item() for a in actions[i]]
         assert index[i] == np.argmax(q) and a_max[i].equal(actions[i, index[i]])
-        assert values[i].item() == pytest.approx(max(q), abs=1e-6)
+        assert values[i].item() == approx(max(q), abs=1e-6)
 
 
 def test_number_of_parameters():
-    blocks = 2 * 129 * 128 + 2 * 257 * 256  # each has two layers with biases
+    blocks = 2 * 129 * 128 + 2 * 257 * 256  # of two layers
     streams = 25 * 128 + 7 * 128 + blocks + 257
     norms, predictors = 2 * (128 + 128 + 256), 2 * 129 * 128 + 129 * 6 + 129 * 18
     counted = sum(p.numel() for p in script.QNetwork(24, 6, 3).parameters())
@@ -111,7 +111,7 @@ def test_number_of_parameters():
 def test_sharing_the_observation_half():
     network = script.QNetwork(5, 3, 3)
     features, actions = network.obs_stream(torch.randn(7, 5)), script.sample_uniform((7, 11, 3))
-    # as the paper writes it: every pair of state and action concatenated, then the joint block
+    # every pair concatenated, as in the paper
     expanded = features.unsqueeze(1).expand(-1, 11, -1)
     pair = torch.cat([expanded, network.action_stream(actions)], -1)
     first, relu, last = network.joint_block
@@ -125,25 +125,25 @@ def test_actions_are_scaled():
     env.reset(seed=0)
     for action, expected in [
         ([-1, 1, 0, 0.5], [-1.0, 4.0, 0.0, 5.75]),
-        ([1, 1, 1, 1], [1.1, 4.0, 0.8, 6.0]),  # the bounds to the last bit: 1.1 is no float32
+        ([1, 1, 1, 1], [1.1, 4.0, 0.8, 6.0]),  # to the last bit
         ([-1, -1, -1, -1], [-1.0, 0.0, -0.8, 5.0]),
     ]:
-        env.step(np.array(action, np.float32))  # the environment itself refuses other actions
+        env.step(np.array(action, np.float32))  # it refuses others
         taken = env.unwrapped.action
         assert taken.dtype == np.float64 and taken.shape == (2, 2)
-        assert taken.ravel().tolist() == pytest.approx(expected, abs=1e-12)
+        assert taken.ravel().tolist() == approx(expected, abs=1e-12)
 
 
 def test_td_target():
     rewards, values = torch.tensor([1.0, 1.0, -2.0]), torch.tensor([10.0, 10.0, 0.5])
-    terminated = torch.tensor([0.0, 1.0, 0.0])  # a truncated episode is not a terminated one
+    terminated = torch.tensor([0.0, 1.0, 0.0])  # the last was truncated
     target = script.td_target(rewards, terminated, values, 0.9)
-    assert target.tolist() == pytest.approx([10.0, 1.0, -1.55])
+    assert target.tolist() == approx([10.0, 1.0, -1.55])
 
 
 def test_argmax_predictor_losses():
     mode, a_max = torch.tensor([[0.5, 0.0]]), torch.tensor([[0.9, -0.4]])  # nearest bins: 2, 1
     logits = torch.tensor([[[0.0, 0.0, math.log(2.0)], [math.log(3.0), 0.0, 0.0]]])
     delta_loss, categorical_loss = script.argmax_predictor_loss(mode, logits, a_max)
-    assert delta_loss.item() == pytest.approx((0.16 + 0.16) / 2)
-    assert categorical_loss.item() == pytest.approx((math.log(4 / 2) + math.log(5 / 1)) / 2)
+    assert delta_loss.item() == approx((0.16 + 0.16) / 2)
+    assert categorical_loss.item() == approx((math.log(4 / 2) + math.log(5 / 1)) / 2)

@@ -1,9 +1,9 @@
 """The replay memory against brute force."""
 
 import numpy as np
-import pytest
 import qmle_continuous as script
 import torch
+from pytest import approx, mark
 
 
 def make_memory(capacity, num, group=1, seeds=()):
@@ -23,23 +23,23 @@ def set_td_errors(memory, indices, td_errors):
     memory.remember(indices, a_max, td_errors)
 
 
-@pytest.mark.parametrize("group", [1, 7, 23])
+@mark.parametrize("group", [1, 7, 23])
 def test_wrap_around(group):
     memory = make_memory(10, 23, group=group)
     stored = 23 // group * group  # the others wait for store
     assert sorted(memory.rows[:, -2].tolist()) == list(range(stored - 10, stored))
     for row in memory.rows.tolist():
         i = row[-2]
-        assert row == pytest.approx([i, i, i + 1, i + 1, i / 1000, i / 1000, i, float(i % 3 == 0)])
+        assert row == approx([i, i, i + 1, i + 1, i / 1000, i / 1000, i, float(i % 3 == 0)])
     memory.store()
-    memory.store()  # nothing is left, nothing happens
+    memory.store()  # nothing is left
     assert sorted(memory.rows[:, -2].tolist()) == list(range(13, 23))
 
 
 SIZES = [(1, 1, ()), (10, 4, ()), (1000, 300, ()), (3500, 8000, ()), (1500, 1400, (3,))]
 
 
-@pytest.mark.parametrize("capacity, num, seeds", SIZES)
+@mark.parametrize("capacity, num, seeds", SIZES)
 def test_draws_and_weights(capacity, num, seeds):
     memory, stored = make_memory(capacity, num, seeds=seeds), min(capacity, num)
     td_errors = torch.rand(*seeds, stored) ** 3 * 10
@@ -51,7 +51,7 @@ def test_draws_and_weights(capacity, num, seeds):
     assert memory.max_priority.double().allclose(largest)
     all_indices, batch, all_weights = memory.sample(20_000)
     assert all_indices.shape == all_weights.shape == (*seeds, 20_000)
-    for k in range(3) if seeds else [...]:  # each seed draws from its own rows
+    for k in range(3) if seeds else [...]:
         indices, rows, weights = all_indices[k], torch.cat(batch, -1)[k], all_weights[k]
         assert indices.max() < stored and rows.equal(memory.rows[k][indices])
         mean = 20_000 * expected[k] / expected[k].sum()
@@ -69,8 +69,8 @@ def test_new_ones_have_the_largest_priority():
     set_td_errors(memory, torch.tensor([0, 0]), torch.tensor([99.0, 0.1]))  # of all the draws
     memory.add(np.zeros(2), np.zeros(1), 0.0, np.zeros(2), False)
     memory.store()
-    assert memory.priorities[10].item() == pytest.approx(99**0.6, rel=1e-5)
-    assert memory.priorities[3].item() == pytest.approx(1e-6**0.6, rel=1e-4)
+    assert memory.priorities[10].item() == approx(99**0.6, rel=1e-5)
+    assert memory.priorities[3].item() == approx(1e-6**0.6, rel=1e-4)
 
 
 def test_huge_and_tiny_priorities():
@@ -80,9 +80,9 @@ def test_huge_and_tiny_priorities():
     assert indices.max() < 37 and torch.isfinite(weights).all() and (weights > 0).all()
 
 
-def test_uniform_extremes_stay_inside(monkeypatch):
+def test_uniform_extremes_stay_inside(patch):
     memory = make_memory(3000, 1037)
     for value, expected in ((0.0, 0), (1 - 2.0**-53, 1036)):
         full = lambda *size, value=value, **how: torch.full(size, value, **how)  # noqa: E731
-        monkeypatch.setattr(torch, "rand", full)
+        patch(torch, "rand", full)
         assert memory.sample(3)[0].tolist() == [expected] * 3

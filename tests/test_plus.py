@@ -5,20 +5,20 @@ import math
 import signal
 
 import numpy as np
-import pytest
 import qmle_plus as script
 import torch
-from conftest import rows, tiny
+from conftest import rows, three_steps, tiny
+from pytest import approx, mark, raises
 
 
-@pytest.mark.parametrize("max_value", [4.0, 0.0])
+@mark.parametrize("max_value", [4.0, 0.0])
 def test_n_step_batch_against_brute_force(max_value):
     args = script.Args(buffer_size=7, n_step=3, gamma=0.5, max_value=max_value)
     memory = script.ReplayMemory(args, 2, 1, "cpu", seeds=(2,))
     rewards = np.random.default_rng(0).normal(size=(11, 2))
-    ended = np.zeros((11, 2), bool)
-    ended[[2, 5, 6, 8], [0, 0, 0, 1]] = True
-    terminated = ended & (np.arange(11) != 5)[:, None]  # the others are truncated
+    ended = np.zeros((11, 2))
+    ended[[2, 5, 6, 8], [0, 0, 0, 1]] = 1
+    terminated = ended * (np.arange(11) != 5)[:, None]  # the others are truncated
     for t in range(11):  # rows 4 to 10 stay
         obs = np.full((2, 2), t)
         memory.add(obs, obs[:, :1] / 8, rewards[t], obs + 0.5, terminated[t], ended[t])
@@ -26,17 +26,13 @@ def test_n_step_batch_against_brute_force(max_value):
     for k in range(2):
         returns = [0.0]
         for t in range(11):
-            returns.append(rewards[t, k] + 0.5 * returns[-1] * (t == 0 or not terminated[t - 1, k]))
+            returns.append(rewards[t, k] + 0.5 * returns[-1] * (1 - (t and terminated[t - 1, k])))
         scale = max_value or np.abs(returns).max()
         for t in range(4, 11):
-            last = t
-            while last < min(t + 2, 10) and not ended[last, k]:
-                last += 1
-            total = sum(0.5 ** (i - t) * rewards[i, k] for i in range(t, last + 1)) / scale
-            discount = 0.5 ** (last + 1 - t) * (not terminated[last, k])
+            last, total, discount = three_steps(rewards[:, k], terminated[:, k], ended[:, k], t)
             row = torch.cat([x[k, t % 7].flatten() for x in batch]).tolist()
-            expected = [t, t, last + 0.5, last + 0.5, t / 8, total, discount]
-            assert row == pytest.approx(expected, rel=1e-5)
+            expected = [t, t, last + 0.5, last + 0.5, t / 8, total / scale, discount]
+            assert row == approx(expected, rel=1e-5)
 
 
 def test_hl_gauss_and_obs_norm():
@@ -45,38 +41,38 @@ def test_hl_gauss_and_obs_norm():
     chances = script.hl_gauss(values, args)
     assert chances.sum(-1).allclose(torch.ones(7)) and chances[::5].equal(chances[1::5])  # clipped
     assert script.expected_value(chances.log(), args)[2:5].allclose(values[2:5], atol=1e-3)
-    # the atom at the value: half a distance is two thirds of a standard deviation
-    assert chances[3, 10].item() == pytest.approx(math.erf(2 / 3 / math.sqrt(2)), abs=1e-6)
+    # at the atom: half a distance is two thirds of a s.d.
+    assert chances[3, 10].item() == approx(math.erf(2 / 3 / math.sqrt(2)), abs=1e-6)
     own, x = script.ObsNorm(2), torch.tensor([[0.0, 10.0], [4.0, 20.0]])
-    out = own(x)  # a loss: the running averages move by a hundredth and are what counts
-    assert own.mean.tolist() == pytest.approx([0.02, 0.15])
-    assert own.var.tolist() == pytest.approx([1.03, 1.24])  # 0.99 + 0.01 * 4, ... * 25
+    out = own(x)  # a loss moves the averages by a hundredth
+    assert own.mean.tolist() == approx([0.02, 0.15])
+    assert own.var.tolist() == approx([1.03, 1.24])  # 0.99 + 0.01 * 4, ... * 25
     assert out.allclose((x - own.mean) / (own.var + 1e-5).sqrt())
     with torch.no_grad():
-        assert own(x).equal(out) and own.mean[0].item() == pytest.approx(0.02)
+        assert own(x).equal(out) and own.mean[0].item() == approx(0.02)
 
 
 def test_argmax_predictor_loss_by_hand():
     mean, std, elites = torch.zeros(1, 1), torch.full((1, 1), 0.5), torch.tensor([[[1.0], [-0.6]]])
     loss = script.argmax_predictor_loss(mean, std, elites)
-    assert loss.item() == pytest.approx((2**2 / 2 + 1.2**2 / 2) / 2 + math.log(0.5))
+    assert loss.item() == approx((2**2 / 2 + 1.2**2 / 2) / 2 + math.log(0.5))
 
 
-@pytest.mark.parametrize("pessimism, num_few", [(0.0, 3), (1.0, 3), (0.5, 8)])
-def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
-    flags = {"num_value_samples": num_few, "num_elites": 2, "num_atoms": 0, "width": 8}
-    args = script.Args(pessimism=pessimism, **flags)
+@mark.parametrize("pessimism, num_few", [(0.0, 3), (1.0, 3), (0.5, 8)])
+def test_training_loss_against_brute_force(pessimism, num_few, patch):
+    args = script.Args(pessimism=pessimism, num_value_samples=num_few, num_elites=2)
+    args.num_atoms, args.width = 0, 8
     q_network, target_network = (script.QNetwork(args, 3, 2) for _ in range(2))
     predictor = script.ArgmaxPredictor(args, 3, 2)
     samples, weights = (torch.rand(5, 9, 2) * 2 - 1).requires_grad_(), torch.rand(5)
-    monkeypatch.setattr(script, "sample_actions", lambda *_: samples)
+    patch(script, "sample_actions", lambda *_: samples)
     batch = *torch.randn(2, 5, 3), torch.rand(5, 2), *torch.rand(2, 5)
     obs, next_obs, actions, rewards, discounts = batch
-    twins = copy.deepcopy((q_network, predictor))  # a loss moves the running averages
+    twins = copy.deepcopy((q_network, predictor))  # a loss moves averages
     q = twins[0](obs, actions.unsqueeze(1))[:, :, 0, 0].detach()  # (H, B)
     td_errors, best = torch.zeros(2, 5), []
     for b in range(5):
-        with torch.no_grad():  # running averages that stay
+        with torch.no_grad():  # running averages stay
             both = [target_network(next_obs[[b]], samples[b, i].view(1, 1, 2)) for i in range(9)]
         values = [(x.mean() + pessimism * (x.min() - x.mean())).item() for x in both]
         td_errors[:, b] = rewards[b] + discounts[b] * max(values[1 : 1 + num_few]) - q[:, b]
@@ -89,13 +85,13 @@ def test_training_loss_against_brute_force(pessimism, num_few, monkeypatch):
     elites = samples.detach()[torch.arange(5)[:, None], torch.tensor(best)]
     likelihood = script.argmax_predictor_loss(*twins[1](next_obs), elites)
     expected = torch.autograd.grad(likelihood, given)
-    loss.backward()  # reaches no action: the predictor learns the likelihood of elites alone
+    loss.backward()  # reaches no action
     assert all(p.grad.allclose(g, atol=1e-6) for p, g in zip(learnt, expected, strict=True))
     assert samples.grad is None and all(p.grad is None for p in target_network.parameters())
     assert all(p.grad is not None for p in q_network.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize("uniform_ratio, mode", [(0.13, 0.6), (0.0, -0.5)])
+@mark.parametrize("uniform_ratio, mode", [(0.13, 0.6), (0.0, -0.5)])
 def test_uniform_samples_find_the_global_mode(uniform_ratio, mode):
     args = script.Args(width=8, num_atoms=0, max_std=0.2, uniform_ratio=uniform_ratio)
     predictor = script.ArgmaxPredictor(args, 1, 1)
@@ -116,14 +112,13 @@ def test_uniform_samples_find_the_global_mode(uniform_ratio, mode):
 
 
 def test_search_set():
-    args = script.Args(uniform_ratio=0.25)
     mean, std = torch.full((3, 2), 0.9), torch.full((3, 2), 0.01)
-    samples = script.sample_actions(mean, std, 8, args)
+    samples = script.sample_actions(mean, std, 8, script.Args(uniform_ratio=0.25))
     assert samples.shape == (3, 8, 2) and samples[:, 0].equal(mean)
     assert ((samples - 0.9).abs() < 0.06)[:, 1:6].all() and (samples[:, 6:] < 0.8).any()
 
 
-def test_runs_repeat_resume_and_evaluate(run_script, monkeypatch, capsys):
+def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
     name, num_updates, adam_step = "qmle_plus", 0, torch.optim.AdamW.step
     flags = f"{tiny(name, 'Reach', 300)} --num-seeds 2 --width 8 --train-frequency 7 --save-model"
 
@@ -134,29 +129,27 @@ def test_runs_repeat_resume_and_evaluate(run_script, monkeypatch, capsys):
         if num_updates == 2 * 28 + 10:  # in the step after 168
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", step)
-    folders = [run_script(name, flags)["run_dir"] for _ in range(2)]
-    assert num_updates == 2 * 28  # after 105, 112, ..., 294 steps
+    patch(torch.optim.AdamW, "step", step)
+    folders = [run(name, flags)["run_dir"] for _ in range(2)]
+    assert num_updates == 2 * 28  # after 105, ..., 294 steps
     files = [f"seed_{seed}/episodes.csv" for seed in (1, 2)]
     before, again = ([rows(folder / file) for file in files] for folder in folders)
     assert before == again and before[0] != before[1]
-    with pytest.raises(SystemExit, match="130"):
-        run_script(name, flags)
+    with raises(SystemExit, match="130"):
+        run(name, flags)
     folder = capsys.readouterr().out.split("--resume ")[1].strip().strip("'")
-    end = run_script(name, f"--resume {folder}")
+    end = run(name, f"--resume {folder}")
     assert num_updates == 3 * 28
     for k, file in enumerate(files):
         after = rows(end["run_dir"] / file)
         assert after[:9] == before[k][:9] and after[9].startswith("189,")  # a new one at 169
         ended = end["memory"].rows[k, :200, -1].nonzero().flatten()
-        assert ended[-3:].tolist() == [159, 168, 188]  # what comes after 168 does not follow it
-    with pytest.raises(SystemExit):
-        run_script(name, f"--evaluate-only {folder} --eval-episodes 2")
-    assert "mean: " in capsys.readouterr().out
+        assert ended[-3:].tolist() == [159, 168, 188]  # cut at 168
+    assert -20 < play(name, f"{folder} --eval-episodes 2") < 20
 
 
-@pytest.mark.parametrize("env_id", ["Endless", "dm_control/pendulum-swingup-v0"])
-def test_episodes_without_a_limit(env_id, run_script):
+@mark.parametrize("env_id", ["Endless", "dm_control/pendulum-swingup-v0"])
+def test_episodes_without_a_limit(env_id, run):
     flags = f"{tiny('qmle_plus', env_id, 1001)} --learning-starts 1001"
-    lines = rows(run_script("qmle_plus", flags)["run_dir"] / "seed_1" / "episodes.csv")
+    lines = rows(run("qmle_plus", flags)["run_dir"] / "seed_1" / "episodes.csv")
     assert lines[-1].startswith("1000,") and lines[-1].endswith(",1000")

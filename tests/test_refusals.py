@@ -1,63 +1,53 @@
-"""Bad input is refused in one line before training; bad numbers later stop the run."""
+"""Bad input is refused in one line; bad numbers later stop the run."""
 
 import importlib
 import re
 
-import pytest
 from conftest import LEARNING, MAIN, ROOT, refused, rows, run_process, tiny
+from pytest import mark, raises
 
 ACTIONS = "expected a Box of floats"
-REFUSALS = [  # flags, what the line must hold: the flag, the value, what was expected
-    ("--env-id dm_control/walker-wlak-v0", ["--env-id", "walker-wlak", "walker-walk"]),
-    ("--env-id no_such_module:Env-v0", ["--env-id", "no_such_module"]),
-    ("--env-id CartPole-v1", ["Discrete(2)", ACTIONS]),
-    ("--env-id toy_envs:Unbounded-v0", ["inf", ACTIONS]),
-    ("--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0", ACTIONS]),
-    ("--gamma nan", ["--gamma is nan, expected a number from 0 to 1"]),
-    ("--uniform-ratio 0.8", ["ratio", "0.9", "expected 1"]),
-    ("--buffer-size 100000000000", ["--buffer-size is 100000000000", "room for"]),
-    ("--evaluate-only=", ["model.pt is not a file of qmle_continuous.py"]),  # and does not train
-]
+DIALS = "--env-id toy_envs:Combination-v0"
 MANY = "qmle_continuous_multiseed"
-DIALS = "--num-greedy-samples 10000000000 --env-id toy_envs:Combination-v0"
-DOG = ["1.351e+18 joint actions", "GiB", "qmle_discrete.py"]
-OTHERS = [
-    ("qmle_discrete", DIALS, ["one-hot"]),
-    ("qmle_discrete", "--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0"]),
-    ("dqn_discretized", "--env-id dm_control/dog-walk-v0", DOG),
+REFUSALS = [  # script, flags, what the line must hold
+    (MAIN, "--env-id dm_control/walker-wlak-v0", ["--env-id", "walker-wlak", "walker-walk"]),
+    (MAIN, "--env-id no_such_module:Env-v0", ["--env-id", "no_such_module"]),
+    (MAIN, "--env-id CartPole-v1", ["Discrete(2)", ACTIONS]),
+    (MAIN, "--env-id toy_envs:Unbounded-v0", ["inf", ACTIONS]),
+    (MAIN, "--env-id dm_control/lqr-lqr_2_1-v0", ["10000000000.0", ACTIONS]),
+    (MAIN, "--gamma nan", ["--gamma is nan, expected a number from 0 to 1"]),
+    (MAIN, "--uniform-ratio 0.8", ["ratio", "0.9", "expected 1"]),
+    (MAIN, "--buffer-size 100000000000", ["--buffer-size is 100000000000", "room for"]),
+    (MAIN, "--evaluate-only=", ["model.pt is not a file of qmle_continuous.py"]),  # nor trains
+    ("qmle_discrete", f"{DIALS} --num-greedy-samples 10000000000", ["one-hot"]),
+    ("dqn_discretized", "--env-id dm_control/dog-walk-v0", ["1.351e+18 joint actions", "GiB"]),
     ("qtopt_continuous", "--cem-samples 5", ["--cem-elites 6 exceeds --cem-samples 5"]),
     (MANY, "--num-seeds 0", ["--num_seeds is 0, expected a number from 1"]),
     (MANY, "--env-id Pendulum-v1 --num-seeds 9999", ["--buffer-size is 1000000, "]),
-    (MANY, "--env-id CartPole-v1", ["CartPole-v1 has actions"]),
-    (MANY, "--resume nowhere", ["is not a file of"]),
     ("qmle_plus", "--num-elites 17", ["--num_target_samples is 16"]),
-    ("qmle_plus", "--num-value-samples 16", ["--num_target_samples is 16"]),
     ("qmle_plus", "--evaluate-only nowhere", ["is not a file of"]),
     ("qmle_plus", "--env-id CartPole-v1", ["CartPole-v1 has actions"]),
+    ("vdn_climbing", "--total-timesteps 700", ["are (700, 500, 10), expected each to be a"]),
+    ("qmle_climbing", "--exploration-epsilon 1.5", ["--exploration-epsilon is 1.5, "]),
+    ("qmle_bandit", f"--output {__file__}", ["File exists"]),
 ]
 for name in ("pg_bandit", "dpg_bandit", "qmle_bandit", "qmle_climbing", "vdn_climbing"):
-    cases = ["num-seeds is 0", "seed is -1", "learning-rate is nan", "learning-rate is 0.0"]
-    if name.endswith("climbing"):
-        cases += ["exploration-epsilon is 1.5"]
-        OTHERS += [(name, "--total-timesteps 700", ["are (700, 500, 10), expected each to be a"])]
-    for case in cases:
-        line = f"--{case}, expected a number from "
-        OTHERS += [(name, "--" + case.replace(" is ", " "), [line])]
-    OTHERS += [(name, f"--output {ROOT / 'README.md'}", ["File exists"])]
+    for flag in ("--num-seeds 0", "--seed -1", "--learning-rate nan"):
+        REFUSALS += [(name, flag, [flag.replace(" ", " is ") + ", expected a number from "])]
 
 
-@pytest.mark.parametrize("script, flags, parts", [(MAIN, *case) for case in REFUSALS] + OTHERS)
-def test_refused_in_one_line(script, flags, parts, run_script):
-    line = refused(run_script, script, flags)
+@mark.parametrize("script, flags, parts", REFUSALS)
+def test_refused_in_one_line(script, flags, parts, run):
+    line = refused(run, script, flags)
     assert all(part in line for part in parts), line
 
 
-@pytest.mark.parametrize("script", LEARNING)
+@mark.parametrize("script", LEARNING)
 def test_numbers_have_a_range(script):
     module = importlib.import_module(script)
     for name, value in vars(module.Args()).items():
         for wrong in (-1, 10**13) if type(value) in (int, float) else ():
-            with pytest.raises(SystemExit, match=f"--{name} is {wrong}"):
+            with raises(SystemExit, match=f"--{name} is {wrong}"):
                 module.check_args(module.Args(**{name: wrong}))
 
 
@@ -66,18 +56,15 @@ def test_refusal_as_a_user_sees_it(tmp_path):
     assert run_process(ROOT / "qmle_continuous.py", "--gamma 2", tmp_path) == (1, "", line)
 
 
-BROKEN = [
-    ("OverflowReward", "reward", 30),
-    ("NanObservation", "next_obs", 30),
-    ("HugeReward", r"losses/\w+", 50),  # its square is infinite; read at every tenth update
-]
+HUGE = "HugeReward", r"losses/\w+", 50  # its square is infinite; read at every tenth update
+BROKEN = [("OverflowReward", "reward", 30), ("NanObservation", "next_obs", 30), HUGE]
 
 
-@pytest.mark.parametrize("env_id, name, step", BROKEN)
-def test_not_finite(env_id, name, step, run_script, tmp_path):
+@mark.parametrize("env_id, name, step", BROKEN)
+def test_not_finite(env_id, name, step, run, tmp_path):
     flags = tiny(MAIN, env_id, 200)
-    with pytest.raises(SystemExit) as stop:
-        run_script(MAIN, f"{flags} --train-frequency 1 --learning-starts 20")
+    with raises(SystemExit) as stop:
+        run(MAIN, f"{flags} --train-frequency 1 --learning-starts 20")
     where = re.match(f"error: {name} is not finite at step (\\d+): ", stop.value.code)
     assert int(where[1]) <= step
     (path,) = tmp_path.glob("runs/*/episodes.csv")
@@ -85,15 +72,15 @@ def test_not_finite(env_id, name, step, run_script, tmp_path):
     assert list(tmp_path.glob("runs/*/events.out.tfevents.*"))
 
 
-def test_not_finite_in_evaluations(run_script):
+def test_not_finite_in_evaluations(run):
     flags = tiny(MAIN, "NanReward", 29) + " --eval-frequency 20 --eval-episodes 2"
-    with pytest.raises(SystemExit, match="error: reward is not finite at step "):
-        run_script(MAIN, flags)
+    with raises(SystemExit, match="error: reward is not finite at step "):
+        run(MAIN, flags)
 
 
-@pytest.mark.parametrize("script", [MAIN, MANY])
-def test_evaluation_of_an_endless_environment(script, run_script, tmp_path):
+@mark.parametrize("script", [MAIN, MANY])
+def test_evaluation_of_an_endless_environment(script, run, tmp_path):
     flags = tiny(script, "Endless", 60) + " --num-seeds 1" * (script == MANY)
-    run_script(script, f"{flags} --eval-frequency 50 --eval-episodes 2")
+    run(script, f"{flags} --eval-frequency 50 --eval-episodes 2")
     (path,) = tmp_path.glob("runs/*/eval.csv")
     assert len(rows(path)) == 3

@@ -1,26 +1,17 @@
-"""Whole runs of each script, most of them on the real environment."""
+"""Whole runs of each script."""
 
 import json
 import pathlib
 import re
 import shutil
 
-import pytest
+import conftest
 import torch
 import toy_envs
-from conftest import (
-    LEARNING,
-    MAIN,
-    ROOT,
-    SEARCH,
-    check_echoes,
-    read_scalars,
-    rows,
-    run_process,
-    tiny,
-)
+from conftest import LEARNING, MAIN, ROOT, SEARCH, rows, run_process, tiny
+from pytest import mark
 
-scripts = pytest.mark.parametrize("script", LEARNING)
+scripts = mark.parametrize("script", LEARNING)
 
 
 def stored_actions(end, num):
@@ -28,61 +19,54 @@ def stored_actions(end, num):
     return end["memory"].actions[:num]
 
 
+def flat(parameters):
+    return torch.cat([p.detach().flatten() for p in parameters])
+
+
+NUMBERS = [(7, 30, 28, 6), (1, 200, 200, 1)]  # after 105, ..., 294 and 120, ..., 270 steps
+
+
 @scripts
-@pytest.mark.parametrize(
-    "frequency, target_frequency, updates, num_copies",
-    # Learning precedes the step, so it happens when 100 to 299 steps are done: after 105, ..., 294
-    # of them for 7; target copies likewise: after 120, ..., 270 for 30, after 200 for 200.
-    [(7, 30, 28, 6), (1, 200, 200, 1)],
-)
-def test_numbers_of_updates_and_copies(
-    script, frequency, target_frequency, updates, num_copies, run_script, monkeypatch
-):
+@mark.parametrize("every, copy_every, updates, num_copies", NUMBERS)
+def test_numbers_of_updates_and_copies(script, every, copy_every, updates, num_copies, run, patch):
     weights, copies = [], []
     adam_step, load_state_dict = torch.optim.Adam.step, torch.nn.Module.load_state_dict
 
     def step(self):
         adam_step(self)
-        weights.append(torch.cat([p.detach().flatten() for p in self.param_groups[0]["params"]]))
+        weights.append(flat(self.param_groups[0]["params"]))
 
     def load(self, state):
         copies.append((len(weights), {name: value.clone() for name, value in state.items()}))
         return load_state_dict(self, state)
 
-    monkeypatch.setattr(torch.optim.Adam, "step", step)
-    monkeypatch.setattr(torch.nn.Module, "load_state_dict", load)
-    flags = tiny(script, "dm_control/walker-walk-v0", 300)
-    flags += f" --train-frequency {frequency} --target-network-frequency {target_frequency}"
-    end = run_script(script, flags)
-    assert len(weights) == updates and len(copies) == num_copies + 1  # and the one at the start
+    patch(torch.optim.Adam, "step", step)
+    patch(torch.nn.Module, "load_state_dict", load)
+    flags = f"--train-frequency {every} --target-network-frequency {copy_every} "
+    end = run(script, flags + tiny(script, "dm_control/walker-walk-v0", 300))
+    assert len(weights) == updates and len(copies) == 1 + num_copies
     # A copy holds the weights after all updates up to its step.
-    steps = [step for step in range(100, 300) if step % target_frequency == 0]
-    before = [sum(step % frequency == 0 for step in range(100, last + 1)) for last in steps]
+    steps = [step for step in range(100, 300) if step % copy_every == 0]
+    before = [sum(step % every == 0 for step in range(100, last + 1)) for last in steps]
     assert [number for number, _ in copies] == [0, *before]
-    copied = torch.cat([p.flatten() for p in end["target_network"].parameters()])
-    assert copied.equal(weights[before[-1] - 1])
+    assert flat(end["target_network"].parameters()).equal(weights[before[-1] - 1])
     online = end["q_network"].named_parameters()
     assert all(not value.equal(copies[0][1][name]) for name, value in online)
 
 
-@pytest.fixture(scope="module", params=LEARNING)
-def default_run(request, tmp_path_factory):
-    """A script copied alone into an empty folder; qmle_continuous.py compiled."""
-    script, folder = request.param, tmp_path_factory.mktemp("empty")
-    shutil.copy(ROOT / f"{script}.py", folder)
+@scripts
+def test_outputs_of_default_settings(script, tmp_path, play):
+    """Copied alone into an empty folder; qmle_continuous.py is compiled and tracked."""
     flags = "--env-id Pendulum-v1 --total-timesteps 1110 --eval-frequency 600 --eval-episodes 1"
     flags += " --track" if script == MAIN else " --no-compile"
-    flags += f" {SEARCH}" * (script != LEARNING[2])
-    ended = run_process(folder / f"{script}.py", f"{flags} --save-model", folder, PYTHONPATH="")
-    return script, folder, *ended
-
-
-def test_outputs_of_default_settings(default_run):
-    script, folder, status, output, errors = default_run
+    flags += f" {SEARCH}" * (script != LEARNING[2]) + " --save-model"
+    path = tmp_path / f"{script}.py"
+    shutil.copy(ROOT / path.name, path)
+    status, output, errors = run_process(path, flags, tmp_path, PYTHONPATH="")
     assert status == 0 and "not compiled" not in errors and "Warning" not in errors, errors
     assert "run: runs" in output.splitlines()[-1]
-    assert {path.name for path in folder.iterdir()} - {"wandb"} == {f"{script}.py", "runs"}
-    (run_dir,) = folder.glob("runs/*")
+    assert {path.name for path in tmp_path.iterdir()} - {"wandb"} == {path.name, "runs"}
+    (run_dir,) = tmp_path.glob("runs/*")
     assert re.fullmatch(rf"Pendulum-v1__{script}__1__\d{{8}}-\d{{6}}-\d+", run_dir.name)
     head, first, *episodes = rows(run_dir / "episodes.csv")
     assert head == "global_step,episodic_return,episodic_length" and len(episodes) == 4
@@ -91,89 +75,66 @@ def test_outputs_of_default_settings(default_run):
     assert head == "global_step,episode,episodic_return" and evaluation.startswith("600,0,-")
     config = json.loads((run_dir / "config.json").read_text())
     assert config["args"]["batch_size"] == 256 and config["torch"] and config["device"]
-    scalars = read_scalars(run_dir)
+    scalars = conftest.read_scalars(run_dir)
     assert {"charts/episodic_return", "charts/SPS", "eval/episodic_return"} < scalars.keys()
     assert len(scalars["losses/td_loss"]) == 2  # updates 1 and 11
-
-
-def test_a_saved_model_plays(default_run, run_script, capsys):
-    (run_dir,) = default_run[1].glob("runs/*")
-    with pytest.raises(SystemExit):
-        run_script(default_run[0], f"--evaluate-only {run_dir} --eval-episodes 1")
-    assert re.fullmatch(r"returns: \[-\d.*\] mean: -\d.*\n", capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("default_run", LEARNING[:1], indirect=True)
-def test_tracking(default_run):
-    (run_dir,) = default_run[1].glob("runs/*")
-    assert not list(run_dir.glob("wandb*")) and len(list(run_dir.rglob("*"))) < 10
-    (folder,) = default_run[1].glob("wandb/offline-run-*")
-    assert folder.name.endswith(run_dir.name)
-    log = next(folder.glob("*.wandb")).read_bytes()  # below 32 kB: one block
-    assert log.count(b"charts/episodic_return") >= 5
+    assert play(script, f"{run_dir} --eval-episodes 1") < 0
+    if script == MAIN:
+        (log,) = tmp_path.glob(f"wandb/offline-run-*{run_dir.name}/*.wandb")
+        assert log.read_bytes().count(b"charts/episodic_return") >= 5
 
 
 @scripts
-def test_transitions_are_stored(script, run_script):
-    end = run_script(script, tiny(script, "Echo", 300))
-    actions = stored_actions(end, 300) - float(script != LEARNING[0])  # of choices 0 to 2
-    check_echoes(end["run_dir"], 1, end["memory"], end["memory"].rows[:300], actions)
+def test_transitions_are_stored(script, run):
+    end = run(script, tiny(script, "Echo", 300))
+    actions = stored_actions(end, 300) - float(script != LEARNING[0])  # choices 0 to 2
+    conftest.check_echoes(end["run_dir"], 1, end["memory"], end["memory"].rows[:300], actions)
 
 
-def test_share_of_random_actions(run_script):
-    # a categorical predictor alone only ever acts on the grid: what is off it was exploration
+def test_share_of_random_actions(run):
+    # what is off the grid was exploration
     flags = tiny(MAIN, "Pendulum-v1", 500) + " --learning-starts 499"
     flags += " --uniform-ratio 0 --delta-ratio 0 --categorical-ratio 1 --exploration-epsilon 0.2"
-    actions = stored_actions(run_script(MAIN, flags), 500)
+    actions = stored_actions(run(MAIN, flags), 500)
     assert 60 < (actions != actions.round()).sum() < 140  # 4 s.d. are 36
 
 
-def test_actions_stay_on_the_grid(run_script):
+def test_actions_stay_on_the_grid(run):
     toy_envs.Recorder.actions.clear()
     flags = tiny(MAIN, "Recorder", 220) + " --eval-frequency 110 --discrete-until 110"
     flags += " --uniform-ratio 0.8 --delta-ratio 0.1 --categorical-ratio 0.1"
-    end = run_script(MAIN, flags)
+    end = run(MAIN, flags)
     on_grid = [set(a.tolist()) <= {-1.0, 0.0, 1.0} for a in toy_envs.Recorder.actions]
-    assert len(on_grid) == 110 + 20 + 110 + 20  # training, an evaluation of 20 steps, and again
+    assert len(on_grid) == 110 + 20 + 110 + 20  # and evaluations
     assert all(on_grid[:130]) and sum(on_grid[130:]) < 65
     actions = stored_actions(end, 220)
     assert actions[:110].equal(actions[:110].round()) and not actions.equal(actions.round())
 
 
-@pytest.mark.parametrize("name", ["MatrixAction", "MixedObservation"])
-def test_other_shapes_and_bounds(name, run_script):
-    end = run_script(MAIN, tiny(MAIN, name, 130))
+@mark.parametrize("name", ["MatrixAction", "MixedObservation"])
+def test_other_shapes_and_bounds(name, run):
+    end = run(MAIN, tiny(MAIN, name, 130))
     assert stored_actions(end, 130).abs().max() <= 1 and "metrics" in end
 
 
-@pytest.mark.parametrize("script", LEARNING[1:])
-@pytest.mark.parametrize("name", ["Start", "MultiStart", "MatrixAction"])
-def test_kinds_of_discrete_actions(script, name, run_script):
+@mark.parametrize("script", LEARNING[1:])
+@mark.parametrize("name", ["Start", "MultiStart", "MatrixAction"])
+def test_kinds_of_discrete_actions(script, name, run):
     flags = tiny(script, name, 500) + " --exploration-epsilon 1 --eval-frequency 250"
-    end = run_script(script, flags)  # greedy in the evaluation, random otherwise
+    end = run(script, flags)
     actions = stored_actions(end, 500).long()
     for dimension, num in enumerate(end["q_network"].num_choices.tolist()):
         counts = actions[:, dimension].bincount(minlength=num)
         assert len(counts) == num and (counts - 500 / num).abs().max() < 50  # 4.5 s.d.
 
 
-@pytest.mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
-def test_physics_error(script, run_script, capfd):
+@mark.parametrize("script", [*LEARNING, "qmle_continuous_multiseed"])
+def test_physics_error(script, run, capfd):
     flags = tiny(script, "Diverging", 210)
-    end = run_script(script, flags + " --num-seeds 2" * ("multiseed" in script))
+    end = run(script, flags + " --num-seeds 2" * ("multiseed" in script))
     run_dir = min(pathlib.Path("runs").iterdir())
     steps = [int(row.split(",")[0]) for row in rows(run_dir / "episodes.csv")[1:]]
-    assert steps[:3] == [20, 27, 47]  # in the second episode the simulation diverges at step 7
+    assert steps[:3] == [20, 27, 47]  # the second episode diverges at step 7
     assert "mjWARN_BADQACC: a new episode" in capfd.readouterr().err
     end["memory"].store()
-    assert end["memory"].priorities.view(-1, 500)[0].count_nonzero() == 210 - 7  # not those steps
-
-
-@pytest.mark.slow
-def test_video_of_the_evaluation(tmp_path):
-    flags = tiny(MAIN, "dm_control/walker-walk-v0", 110) + " --eval-frequency 110"
-    flags += " --no-compile --capture-video"
-    status, _, errors = run_process(ROOT / "qmle_continuous.py", flags, tmp_path, MUJOCO_GL="")
-    assert status == 0, errors
-    (video,) = tmp_path.glob("runs/*/videos/110/*.mp4")
-    assert video.stat().st_size > 10_000
+    assert end["memory"].priorities.view(-1, 500)[0].count_nonzero() == 210 - 7

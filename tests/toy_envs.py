@@ -19,7 +19,7 @@ class Reach(gym.Env):
     def observe(self):
         return {"goal": self.goal.copy(), "point": self.point.copy()}
 
-    def reset(self, *, seed=None, options=None):
+    def reset(self, seed=None, options=None):
         super().reset(seed=seed)
         self.goal, self.point = self.np_random.uniform(-1, 1, (2, 2))
         return self.observe(), {}
@@ -42,16 +42,15 @@ class Reach(gym.Env):
 class Broken(Reach):
     """Reach, with a reward or an observation replaced from step 30 on."""
 
-    def __init__(self, **broken):
+    def __init__(self, observation=0, reward=0):
         super().__init__()
-        self.broken, self.count = broken, 0
+        self.broken, self.count = (observation, reward), 0
 
     def step(self, action):
         obs, reward, *rest = super().step(action)
         self.count += 1
         if self.count >= 30:
-            obs["point"][0] = self.broken.get("observation", 0)
-            reward = self.broken.get("reward", reward)
+            obs["point"][0], reward = self.broken
         return obs, reward, *rest
 
 
@@ -79,7 +78,7 @@ class Neural(Reach):
 
 
 class Echo(gym.Env):
-    """Observes the last digits of its first seed, episode, step, action; the reward is their sum.
+    """Observes digits of its first seed, episode, step, action; the reward is their sum.
 
     Even episodes terminate after 5 to 9 steps, odd ones run to 10.
     """
@@ -88,7 +87,7 @@ class Echo(gym.Env):
     observation_space = gym.spaces.Box(-np.inf, np.inf, (5,))
     own, episode = None, -1
 
-    def reset(self, *, seed=None, options=None):
+    def reset(self, seed=None, options=None):
         super().reset(seed=seed)
         self.own = seed % 1000 if self.own is None else self.own
         self.count, self.episode = 0, self.episode + 1
@@ -113,15 +112,14 @@ class Combination(gym.Env):
         d = (actions - cls.goals[symbol]) / 3
         return 1 - (d**2).mean(-1) - np.abs(d * np.roll(d, 1, -1)).mean(-1)
 
-    def reset(self, *, seed=None, options=None):
+    def reset(self, seed=None, options=None):
         super().reset(seed=seed)
         self.symbol = int(self.np_random.integers(3))
         return self.symbol, {}
 
     def step(self, action):
-        reward = self.reward(self.symbol, action)
-        self.symbol = int(self.np_random.integers(3))
-        return self.symbol, float(reward), False, False, {}
+        reward = float(self.reward(self.symbol, action))
+        return self.reset()[0], reward, False, False, {}
 
 
 class Recorder(Reach):
@@ -137,7 +135,7 @@ class Spaces(gym.Env):
     def __init__(self, actions, observations):
         self.action_space, self.observation_space = actions, observations
 
-    def reset(self, *, seed=None, options=None):
+    def reset(self, seed=None, options=None):
         super().reset(seed=seed)
         return self.observation_space.sample(), {}
 
@@ -160,13 +158,13 @@ vector = box(-1, 1, (3,))
 low, high = np.array([[-1.0, 0.0], [-0.8, 5.0]]), np.array([[1.1, 4.0], [0.8, 6.0]])
 mixed = {"a": gym.spaces.Discrete(5), "b": gym.spaces.Dict({"c": vector})}
 mixed |= {"bytes": box(0, 255, (28,), np.uint8), "bodies": box(-1, 1, (5, 2, 3))}
-for name, actions, observations in (
-    ("Unbounded", box(-np.inf, np.inf, (2,)), vector),
-    ("Start", gym.spaces.Discrete(4, start=-3), vector),
-    ("MultiStart", gym.spaces.MultiDiscrete([2, 5], start=[10, -1]), vector),
+for name, actions, *observations in (
+    ("Unbounded", box(-np.inf, np.inf, (2,))),
+    ("Start", gym.spaces.Discrete(4, start=-3)),
+    ("MultiStart", gym.spaces.MultiDiscrete([2, 5], start=[10, -1])),
     ("MixedObservation", vector, gym.spaces.Dict(mixed)),
     ("MatrixAction", box(-2, 3, (2, 3)), box(-1, 1, (2, 2))),
-    ("UnevenAction", box(low, high, dtype=np.float64), vector),
+    ("UnevenAction", box(low, high, dtype=np.float64)),
 ):
-    kwargs = {"actions": actions, "observations": observations}
+    kwargs = {"actions": actions, "observations": [*observations, vector][0]}
     gym.register(f"{name}-v0", Spaces, max_episode_steps=20, kwargs=kwargs)
