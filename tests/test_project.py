@@ -28,7 +28,7 @@ def test_header(script):
     source = (ROOT / script).read_text()
     header = source.split("# ///\n")[0]
     pins = re.findall(r"[\w.-]+==[\w.]+", header)
-    files = ROOT / "requirements.txt", ROOT / "benchmark/requirements.txt"
+    files = ROOT / "requirements.txt", ROOT / "benchmark/requirements-playground.txt"
     requirements = "".join(file.read_text() for file in files).split()
     assert header.startswith("# /// script\n") and set(pins) <= set(requirements)
     imported = set(re.findall(r"^ *(?:from|import) (\w+)", source.split('"""', 2)[2], re.M))
