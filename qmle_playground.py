@@ -505,13 +505,17 @@ if __name__ == "__main__":
     def make_policy(num_envs, *least_std):
         obs, actions = (torch.zeros(num_envs, size, device=device) for size in sizes)
         search = graph(lambda: actions.copy_(best(networks[0], networks[2], args, obs, *least_std)))
-        return lambda new: (obs.copy_(new), search(), actions)[-1]
+
+        def policy(new_obs):
+            obs.copy_(new_obs)
+            search()
+            return actions
+
+        return policy
 
     step = jax.jit(functools.partial(step_envs, env, limit))
-    eval_envs, greedy_policy = (
-        Envs(env, limit, step, args.eval_episodes),
-        make_policy(args.eval_episodes),
-    )
+    eval_envs = Envs(env, limit, step, args.eval_episodes)
+    greedy_policy = make_policy(args.eval_episodes)
     if args.evaluate_only:
         returns = evaluate(greedy_policy, eval_envs, args, stop)
         print("returns:", *returns, "mean:", returns.mean())
@@ -523,8 +527,8 @@ if __name__ == "__main__":
     learnt = [value for own in networks[::2] for value in own.parameters() if value.requires_grad]
     adam = {"lr": args.learning_rate, "weight_decay": args.weight_decay, "capturable": on_cuda}
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
-    update = functools.partial(train_step, training_losses, networks, optimizer, memory, args)
-    update = graph(update)
+    inputs = training_losses, networks, optimizer, memory, args
+    update = graph(functools.partial(train_step, *inputs))
     print("compiling", file=sys.stderr)
     obs = envs.reset(args.seed % 2**31, spread=True)
     policy(obs)
@@ -540,7 +544,7 @@ if __name__ == "__main__":
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     (run_dir / "config.json").write_text(json.dumps(config, indent=2, default=str))
     writer = SummaryWriter(run_dir)
-    atexit.register(writer.close)  # on an error too
+    atexit.register(writer.close)
     logs = [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
     for file in logs:
         file.write("global_step,seconds,episodic_return\n")
@@ -556,8 +560,7 @@ if __name__ == "__main__":
         return frequency and global_step % frequency < args.num_envs <= global_step
 
     print(f"run: {run_dir} on {device}")
-    progress = tqdm(total=args.total_timesteps, mininterval=1)
-    num_diverged = 0
+    progress, num_diverged = tqdm(total=args.total_timesteps, mininterval=1), 0
     while not stop:
         if is_due(args.eval_frequency):
             returns = evaluate(greedy_policy, eval_envs, args, stop)
@@ -566,9 +569,8 @@ if __name__ == "__main__":
         if stop or global_step >= args.total_timesteps:
             break
         learns = global_step >= args.learning_starts
-        actions = torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1
-        if learns:
-            actions = policy(obs)
+        shape = args.num_envs, sizes[1]
+        actions = policy(obs) if learns else torch.rand(shape, device=device) * 2 - 1
         envs.step_async(actions)
         if learns:  # from the steps so far, while the environments take the next one
             for _ in range(args.updates_per_step):
