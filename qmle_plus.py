@@ -12,12 +12,13 @@
 
 It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag takes it away):
 - a Gaussian predictor with learned s.d. that learns several elites (--num-elites 1)
-- acting on the best of few of its samples: their spread explores (--num-explore-samples 64)
+- acting on the best of few samples (--num-explore-samples 64)
 - TD targets from the best of few samples (--num-value-samples 15)
 - two Q networks, between their mean and the smaller one (--num-heads 1)
 - Q as a distribution over atoms, by cross-entropy (--num-atoms 0)
 - rewards over the largest discounted return so far (--max-value 100)
 - n-step returns (--n-step 1)
+- actions that last two steps (--action-repeat 1)
 - wide residual networks, normalized observations, weight decay (--weight-decay 0)
 
 Shapes: S seeds, B batch of states, N action samples per state, E elites, A action dimensions,
@@ -63,31 +64,32 @@ class Args:
     env_id: str = "dm_control/walker-walk-v0"  # with a Box action space
     seed: Number = 1  # the first one
     num_seeds: Count = 1  # S: of seed, seed + 1, ...
-    total_timesteps: Count = 1_000_000  # steps of each seed
+    total_timesteps: Count = 1_000_000  # of each seed
+    action_repeat: Count = 2  # environment steps per action
     learning_rate: Share = 3e-4  # step size of AdamW
     weight_decay: Share = 0.01  # of AdamW
     buffer_size: Count = 1_000_000  # transitions in the memory
     gamma: Share = 0.99  # discount factor
-    n_step: Count = 3  # rewards in a TD target
+    n_step: Count = 3  # actions in a TD target
     batch_size: Count = 256  # transitions per update
-    learning_starts: Count = 5000  # random steps before the first update
-    train_frequency: Count = 1  # steps per update
+    learning_starts: Count = 5000  # random steps at first
+    train_frequency: Count = 1  # actions per update
     target_update_rate: Share = 0.01  # of the target network
-    num_explore_samples: Count = 4  # to act on the best of
+    num_explore_samples: Count = 2  # to act on the best of
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of the search set, for a TD target
-    num_elites: Count = 4  # best samples, for the predictors to learn
+    num_elites: Count = 4  # best samples, to learn
     uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of the search set; the rest is Gaussian
-    min_std: Positive = 0.05  # of the Gaussian, in half-ranges
+    min_std: Positive = 0.3  # of the Gaussian, in half-ranges
     max_std: Positive = 0.6  # of the Gaussian
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
-    width: Count = 256  # of layers; four times inside residual blocks
+    width: Count = 256  # of layers; 4 times inside blocks
     num_atoms: Number = 101  # of Q's distribution; 0: squared error
-    atom_std: Positive = 0.75  # of HL-Gauss, in distances of atoms
-    max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q; 0: the largest return so far
-    priority_exponent: Share = 0.6  # alpha of prioritized replay
+    atom_std: Positive = 0.75  # in distances of atoms
+    max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, or the largest return so far
+    priority_exponent: Share = 0.6  # alpha of replay
     importance_exponent: Share = 0.2  # beta, constant
     # evaluation
     eval_frequency: Number = 0  # steps between evaluations; 0: none
@@ -164,7 +166,7 @@ def make_envs(args, video_dir=None):
         if films:  # Shimmy's frame rate is wrong
             fps = round(1 / getattr(env.unwrapped, "dt", 1 / 30))
             env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
-        return env
+        return gym.wrappers.RepeatAction(env, args.action_repeat)
 
     makers = [functools.partial(make, k) for k in range(args.num_seeds)]
     mode = gym.vector.AutoresetMode.SAME_STEP
@@ -259,15 +261,14 @@ class ReplayMemory(nn.Module):
         self.num_stored = nn.Buffer(torch.zeros((), dtype=torch.int64))
         self.newest = nn.Buffer(torch.zeros((), dtype=torch.int64, device=device))
         self.scale = nn.Buffer(torch.ones(*seeds, 1, device=device))
-        self.largest_return = nn.Buffer(torch.full(seeds, args.max_value or 1e-6))
+        self.largest_return = nn.Buffer(torch.full(seeds, max(args.max_value, 1e-6)))
         self.discounted_return = np.zeros(seeds)
 
     def add(self, obs, action, reward, next_obs, terminated, ended):
         """Writes a transition over the oldest row; ended: by termination or truncation."""
         self.discounted_return = self.gamma * self.discounted_return + reward
         largest = self.largest_return.numpy()
-        if not self.args.max_value:
-            np.maximum(largest, np.abs(self.discounted_return), out=largest)
+        np.maximum(largest, np.abs(self.discounted_return), out=largest)
         self.discounted_return *= 1 - terminated  # not by truncation
         row = obs, next_obs, action, np.array([reward, terminated, ended, largest]).T
         new = torch.from_numpy(np.concatenate(row, axis=-1, dtype=np.float32))
@@ -591,7 +592,7 @@ if __name__ == "__main__":
         writers[k].add_scalar(name, value, global_step)
 
     def is_due(frequency):
-        return frequency and global_step and global_step % frequency == 0
+        return frequency and global_step and global_step % frequency < args.action_repeat
 
     if args.resume:  # with new episodes
         for file, size in zip(logs, saved["logs"], strict=True):
@@ -599,7 +600,7 @@ if __name__ == "__main__":
         optimizer.load_state_dict(saved["optimizer"])
         optimizer.param_groups[0] |= adam
         memory.load_state_dict(saved["memory"])
-        memory.rows[:, memory.newest, -1] = 1  # what is added next does not follow
+        memory.rows[:, memory.newest, -1] = 1  # what follows is new
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
     else:
@@ -610,7 +611,6 @@ if __name__ == "__main__":
     print(f"run: {run_dir}, from step {global_step} on {device}")
     checkpoint = run_dir / "checkpoint.pt"
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
-    latest = np.full(len(seeds), np.nan)
     while True:
         last = global_step >= args.total_timesteps
         model = {"script": SCRIPT, "words": words, "sizes": sizes, "global_step": global_step}
@@ -637,28 +637,28 @@ if __name__ == "__main__":
         shape = len(seeds), sizes[1]
         actions = policy(obs, explores=True) if learns else torch.rand(shape).numpy() * 2 - 1
         envs.step_async(actions)
-        # Learn from the steps so far while the environments step.
-        if learns and is_due(args.train_frequency):
+        # Learn while the environments step.
+        if learns and is_due(args.train_frequency * args.action_repeat):
             metrics = update()
         next_obs, rewards, terminated, truncated, infos = envs.step_wait()
-        if learns and is_due(100 * args.train_frequency):  # waits for a GPU
+        if learns and is_due(100 * args.train_frequency * args.action_repeat):  # waits for a GPU
             metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})
                 for k, own in enumerate(value.tolist()):
                     log(k, name, own)
-        global_step += 1
-        progress.update()
+        global_step += args.action_repeat
+        progress.update(args.action_repeat)
         ended, reached = terminated | truncated, next_obs.copy()
-        for k in np.flatnonzero(ended):  # next_obs is of a new episode there
+        for k in np.flatnonzero(ended):  # next_obs is a new episode's
             reached[k], info = infos["final_obs"][k], infos["final_info"]
             if "diverged" in info and info["diverged"][k]:
                 reached[k] = obs[k]  # it leads nowhere, without reward
-            latest[k], length = info["episode"]["r"][k], info["episode"]["l"][k]
-            print(global_step, latest[k], length, time.time() - start, sep=",", file=logs[2 * k])
-            log(k, "charts/episodic_return", latest[k])
-            log(k, "charts/episodic_length", length)
-            progress.set_postfix({"return": np.nanmean(latest)}, refresh=False)
+            episodic_return, length = info["episode"]["r"][k], info["episode"]["l"][k]
+            row = global_step, episodic_return, length, time.time() - start
+            print(*row, sep=",", file=logs[2 * k])
+            log(k, "charts/episodic_return", episodic_return)
+            progress.set_postfix({"return": episodic_return}, refresh=False)
         check_finite(global_step, seeds, action=actions, obs=obs, next_obs=reached, reward=rewards)
         memory.add(obs, actions, rewards, reached, terminated, ended)
         obs = next_obs

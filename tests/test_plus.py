@@ -126,12 +126,12 @@ def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
         nonlocal num_updates
         adam_step(self)
         num_updates += 1
-        if num_updates == 2 * 28 + 10:  # in the step after 168
+        if num_updates == 2 * 14 + 5:  # after 168
             signal.raise_signal(signal.SIGINT)
 
     patch(torch.optim.AdamW, "step", step)
     folders = [run(name, flags)["run_dir"] for _ in range(2)]
-    assert num_updates == 2 * 28  # after 105, ..., 294 steps
+    assert num_updates == 2 * 14  # after 112, ..., 294 steps
     files = [f"seed_{seed}/episodes.csv" for seed in (1, 2)]
     before, again = ([rows(folder / file) for file in files] for folder in folders)
     assert before == again and before[0] != before[1]
@@ -139,12 +139,12 @@ def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
         run(name, flags)
     folder = capsys.readouterr().out.split("--resume ")[1].strip().strip("'")
     end = run(name, f"--resume {folder}")
-    assert num_updates == 3 * 28
+    assert num_updates == 3 * 14
     for k, file in enumerate(files):
         after = rows(end["run_dir"] / file)
-        assert after[:9] == before[k][:9] and after[9].startswith("189,")  # a new one at 169
-        ended = end["memory"].rows[k, :200, -1].nonzero().flatten()
-        assert ended[-3:].tolist() == [159, 168, 188]  # cut at 168
+        assert after[:9] == before[k][:9] and after[9].startswith("190,")  # a new one at 170
+        ended = end["memory"].rows[k, :100, -1].nonzero().flatten()
+        assert ended[-3:].tolist() == [79, 84, 94]  # actions; cut at the 84th
     assert -20 < play(name, f"{folder} --eval-episodes 2") < 20
 
 
