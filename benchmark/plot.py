@@ -30,7 +30,7 @@ METHODS = (
 LOOKS = dict(zip(METHODS.split(","), STYLES[8:], strict=True))
 LOOKS |= {"qmle_discrete": QMLE, "dqn_discretized": DQN}
 NAMES = {"qmle": "QMLE", "qmle_discrete": "QMLE", "dqn": "DQN", "dqn_discretized": "DQN"}
-NAMES |= {"ddpg": "DDPG", "qtopt": "QT-Opt", "aql": "AQL", "base": "qmle_plus.py"}
+NAMES |= {"ddpg": "DDPG", "qtopt": "QT-Opt", "aql": "AQL"}
 THOUSANDS = EngFormatter(sep="")
 ABOVE = dict(loc="outside upper center")
 RING = dict(marker="o", markerfacecolor="none")
@@ -61,10 +61,10 @@ def draw_curves(results, name):
     if name == "figure_6":
         for task in curves.keys() - {row["task"] for row in published}:
             del curves[task]
-    if name in ("figure_5", "figure_7", "plus_ingredients"):
+    if name in ("figure_5", "figure_7", "plus_exploration"):
         qmle = data.read_curves(data.RESULTS / "figure_3")
         for task, others in curves.items():
-            others.pop("qmle-rerun", None)  # shorter; it is in the table
+            others.pop("qmle-rerun", None)
             end = max(map(data.last_step, others.values()))
             curves[task] = {"qmle": data.until(qmle[task]["qmle"], end)} | others
     if not curves:
@@ -144,7 +144,9 @@ def draw_task(axes, by_variant, styles, folder, commands):
             axes.axvline(int(match[1]), color=style["color"], linestyle="--", linewidth=0.8)
         draw_mean(axes, *data.mean_curves(seeds), style | {"marker": ""})
         if greedy := data.greedy_returns(folder / variant):
-            axes.plot(end, np.mean(greedy), **style | RING, clip_on=False, zorder=3)
+            axes.plot(
+                data.last_step(seeds), np.mean(greedy), **style | RING, clip_on=False, zorder=3
+            )
         if several:  # beside the panel
             scores = data.final_scores(data.until(seeds, common))
             middle, *ends = np.clip(data.middle_and_interval(scores), 0, 1000)

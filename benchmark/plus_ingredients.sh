@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The ingredients of qmle_plus.py: each taken away or changed alone, against the defaults.
 #
-# Fixed and committed before the first run of this table (the leads in benchmark/results/plus_leads.csv came before):
+# Fixed and committed before the first run of this table (benchmark/results/plus_leads.csv and plus_exploration came before):
 #   tasks      cheetah-run, fish-swim, hopper-hop, humanoid-stand, dog-walk
 #   runs       3 seeds (1 to 3) of each task and variant, 300,000 steps each
 #   variants   base            the defaults

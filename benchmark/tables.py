@@ -77,16 +77,6 @@ def cartpole():
             yield [f"`{script}.py`", seed, solved[0], cell(greedy(path, 25_000))]
 
 
-def finger_spin():
-    yield ["script", "at 50,000", "at 100,000 steps", "steps per second, two runs at a time"]
-    for script, how in ("qmle_discrete", " (enumerated)"), ("dqn_discretized", ""):
-        folder = RESULTS / "first_discrete/finger-spin" / script
-        run = data.read_csv(folder / "seed_1.csv")
-        speed = np.ptp(run["global_step"]) / np.ptp(run["wall_time"])
-        returns = [greedy(folder / "seed_1_eval.csv", at) for at in (50_000, 100_000)]
-        yield [f"`{script}.py`{how}", *map(cell, (*returns, speed))]
-
-
 def loop():
     variants = "plain", "fast, float32", "fast"
     yield ["steps per second", *variants, "dm_control alone", "share of it"]
@@ -197,6 +187,22 @@ def published(task, method):
     return f"{float(row['score']):.0f}{error}{at}"
 
 
+def before(seeds, at):
+    """Training return in the 50,000 steps before, of seeds that went so far."""
+    late = [data.within(rows, at - 50_000, at) for rows in seeds.values() if rows[-1, 0] >= at]
+    return with_error([returns.mean() for returns in late])
+
+
+def plus_exploration():
+    """Training returns by 190,000 steps."""
+    qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", "plus_exploration"))
+    variants = "base", "repeat", "narrow", "std-0.2", "std-0.3", "explore-2"
+    yield ["task", "QMLE", *(f"`{variant}`" for variant in variants)]
+    for task, own in found.items():
+        seeds = qmle[task]["qmle"], *(own.get(variant, {}) for variant in variants)
+        yield [task, *(before(each, 190_000) for each in seeds)]
+
+
 def figure_3():
     """Training returns in 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
     header = ["task", "action dimensions", "seeds", "training, 0.5M", "training, 1M"]
@@ -204,10 +210,7 @@ def figure_3():
     for task, by_variant in data.read_curves(RESULTS / "figure_3").items():
         (by_seed,) = by_variant.values()
         row = [task, ACTION_DIMENSIONS[task], len(by_seed)]
-        for at in (500_000, 1_000_000):
-            reaching = [curve for curve in by_seed.values() if curve[-1, 0] >= at]
-            scores = [data.within(curve, at - 50_000, at).mean() for curve in reaching]
-            row.append(with_error(scores))
+        row += [before(by_seed, at) for at in (500_000, 1_000_000)]
         greedy = data.greedy_returns(RESULTS / f"figure_3/{task}/qmle")
         row += [with_error(greedy), sac := published(task, "SAC")]
         share = np.mean(greedy) / float(sac.split()[0]) if "at" not in sac else None
@@ -329,10 +332,10 @@ def open_details():
         yield [*row, with_interval(interval, "+.1f"), verdict]
 
 
-MADE_HERE = [first_run, cartpole, finger_spin, loop, parts, cost, seeds, discrete]
-MADE_HERE += [figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
+MADE_HERE = [first_run, cartpole, loop, parts, cost, seeds, discrete]
+MADE_HERE += [plus_exploration, figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
-for name in ("figure_5", "figure_7", "plus_ingredients"):
+for name in ("figure_5", "figure_7"):
     TABLES[name] = functools.partial(counterparts, name)
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)
