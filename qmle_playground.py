@@ -16,8 +16,7 @@ The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tas
 - uniform replay: an update would have to sum millions of priorities
 - no checkpoint: a run takes minutes, and keeps its curves if interrupted
 
-A row of episodes.csv is the mean of the episodes that ended at a step, seconds are since the
-start of Python; config.json has those of compiling.
+Rows of episodes.csv are means of episodes that ended at a step; seconds are since Python's start.
 
 Shapes: N environments, B batch of states, M action samples per state, E elites, A action
 dimensions, H heads, n steps.
@@ -37,6 +36,7 @@ from typing import Annotated
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs memory too
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # TF32 is too coarse for physics
+os.environ.setdefault("XLA_FLAGS", "--xla_gpu_enable_command_buffer=")  # fails with torch's memory
 
 import numpy as np
 import psutil
@@ -75,19 +75,19 @@ class Args:
     batch_size: Count = 8192  # transitions per update
     learning_starts: Count = 25_000  # random steps before the first update
     updates_per_step: Count = 4  # per step of all environments; not tuned
-    target_update_rate: Share = 0.01  # of the target network towards the new weights
-    num_explore_samples: Count = 4  # of the Gaussian, to act on the best
+    target_update_rate: Share = 0.01  # of the target network
+    num_explore_samples: Count = 4  # to act on the best of
     explore_std: Share = 0.4  # smallest s.d., from 0 to this over environments
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of the search set, for a TD target
-    num_elites: Count = 4  # best samples, for the predictors to learn
+    num_elites: Count = 4  # best samples, to learn
     uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of the search set; the rest is Gaussian
     min_std: Positive = 0.05  # of the Gaussian, in half-ranges
     max_std: Positive = 0.6  # of the Gaussian
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
-    width: Count = 256  # of layers; inside a residual block four times as many
+    width: Count = 256  # of layers; 4 times inside blocks
     num_atoms: Number = 101  # of Q's distribution; 0: squared error
     atom_std: Positive = 0.75  # of HL-Gauss, in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q; 0: the largest return so far
@@ -480,7 +480,7 @@ if __name__ == "__main__":
         sys.exit("error: jax sees no GPU, torch does; pip install 'jax[cuda12]', or --no-cuda")
     env, limit = load_env(args.env_id)
     sizes = env.observation_size, env.action_size
-    stop = []  # obeyed at the end of a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second signal ends the run at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     torch.manual_seed(args.seed)
