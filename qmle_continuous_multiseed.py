@@ -11,12 +11,13 @@
 
 Each agent has weights, memory, environment and run directory of its own. The functions from
 networks to losses are those of qmle_continuous.py: torch.vmap runs them for all seeds. Seed k
-begins with the weights and environment of qmle_continuous.py --seed k.
+begins with the weights and environment of its --seed k.
 Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
 Shapes: S seeds, B batch of states, N action samples per state, A action dimensions, K bins each.
 """
 
 import atexit
+import functools
 import itertools
 import json
 import mmap
@@ -83,7 +84,7 @@ class Args:
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # the first seed's run directory, to go on
     # machine
-    num_workers: Number = 0  # for the environments; 0: one a seed, at most one a core [ours]
+    num_workers: Number = 0  # for the environments; 0: fewer than cores [ours]
     cuda: bool = True  # use a CUDA device if there is one
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32
@@ -324,7 +325,7 @@ def training_loss(q_network, target_network, args, batch, weights):
 
 class OneSeed(nn.ModuleList):
     def forward(self, function, *inputs):
-        return function(*self, *inputs)  # of networks in which torch.func exchanges the weights
+        return function(*self, *inputs)  # whose weights are exchanged
 
 
 def over_seeds(function, args, *networks):
@@ -339,11 +340,11 @@ def over_seeds(function, args, *networks):
 
 
 def train_step(training_losses, online, target, optimizer, memory, args):
-    """One update of Algorithm 1 for each seed. Returns metrics (S,) on the device."""
+    """One update of each seed. Returns metrics (S,) on the device."""
     indices, batch, weights = memory.sample(args.batch_size)
     loss, a_max, td_errors, metrics = training_losses([online, target], batch, weights)
     optimizer.zero_grad()
-    loss.sum().backward()  # to the weights of a seed this is the gradient of its own loss
+    loss.sum().backward()  # each weight is in the loss of one seed
     optimizer.step()
     memory.remember(indices, a_max, td_errors)  # the best action is written back
     return metrics
@@ -373,7 +374,7 @@ def episode_seed(seed, episode):
 
 
 def check_finite(step, seeds, **values):
-    """Exits with one line where a value (S, ...) is not finite as float32; the logs stay."""
+    """Exits where a value (S, ...) is not finite as float32."""
     for name, value in values.items():
         if not (finite := np.abs(value) < 3e38).all():
             k = np.argwhere(~finite)[0, 0]
@@ -388,7 +389,7 @@ def describe_env(args):
 
 
 def wait_until(ready, check):
-    """Polls for 5 ms, longer than most steps take; then it sleeps in between."""
+    """Polls for 5 ms, longer than most steps take, then sleeps in between."""
     start = time.perf_counter()
     while not ready():
         if (waited := time.perf_counter() - start) < 0.005:
@@ -398,15 +399,16 @@ def wait_until(ready, check):
             time.sleep(min(waited / 20, 0.02))
 
 
-def run_worker(args, starts, limit, rows, turns, i, parent):
-    """A process that plays the environments of some seeds: a step of each in every turn."""
+def run_worker(args, starts, limit, own, rows, turns, i, parent):
+    """A process that plays its own environments, those of each half in turn."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # they are for the parent, with which a worker ends
-    envs = []
+        signal.signal(number, signal.SIG_IGN)  # they are for the parent
+    envs = {}
     while True:
         wait_until(lambda: turns[i] < turns[-1], lambda: os.getppid() == parent or os._exit(1))
-        envs = envs or [make_env(args.env_id) for _ in starts]
-        for env, (seed, episode, played), row in zip(envs, starts, rows, strict=True):
+        envs = envs or {k: make_env(args.env_id) for k in sum(own, [])}
+        for k in own[turns[i] % len(own)]:
+            env, (seed, episode, played), row = envs[k], starts[k], rows[k]
             if row["plays"]:
                 obs, row["reward"], row["terminated"], truncated, info = env.step(row["action"])
                 row["next_obs"], row["failed"] = obs, "diverged" in info
@@ -414,7 +416,7 @@ def run_worker(args, starts, limit, rows, turns, i, parent):
             else:
                 obs, _ = env.reset(seed=episode_seed(seed, episode))
                 row["plays"], row["episode"], row["ended"] = True, episode, False
-                for next_obs, action in played:  # in a run that goes on: to where it was
+                for next_obs, action in played:  # in a run that goes on
                     obs, *_ = env.step(action)
                     row["ended"] = (obs != next_obs).any()
             row["length"], row["return"] = env.episode_lengths, env.episode_returns
@@ -428,31 +430,37 @@ def run_worker(args, starts, limit, rows, turns, i, parent):
 class Envs:
     """An environment per seed, in worker processes that share the array rows with this one.
 
-    After start(actions) and wait() it tells of that step: next_obs is where the step has led, obs
-    where to act next, in a new episode if one has ended. A row that does not play is started.
+    Halves, slices of rows, take turns. After start and wait the rows of one tell of its step:
+    next_obs is where it has led, obs where to act next, in a new episode if one has ended. A row
+    that does not play is started.
     """
 
-    def __init__(self, args, sizes, starts, limit=None):
+    def __init__(self, args, sizes, starts, halves=(slice(None),), limit=None):
         fields = [("obs", "f4", sizes[0]), ("next_obs", "f4", sizes[0]), ("action", "f4", sizes[1])]
         fields += [("reward", "f8"), ("return", "f8"), ("length", "i8"), ("episode", "i8")]
         fields += [(name, "?") for name in ("terminated", "ended", "plays", "failed")]
         row = np.dtype(fields, align=True)
-        num = min(args.num_workers or len(os.sched_getaffinity(0)), len(starts))
-        self.rows = np.ndarray(len(starts), row, mmap.mmap(-1, len(starts) * row.itemsize))
-        self.turns = np.ndarray(num + 1, "i8", mmap.mmap(-1, 8 * num + 8))  # of each; asked for
-        self.seeds, self.workers = [seed for seed, *_ in starts], []
-        for i in range(num):  # forked, while this process has no threads and no CUDA yet
-            own = args, starts[i::num], limit, self.rows[i::num], self.turns, i, os.getpid()
-            self.workers.append(multiprocessing.Process(target=run_worker, args=own))
+        size, cores = len(starts), max(len(os.sched_getaffinity(0)) - 1, 1)  # one stays free
+        most = (size - 1) // cores + 1  # environments of a worker
+        num = min(args.num_workers or (size - 1) // most + 1, size)
+        self.rows = np.ndarray(size, row, mmap.mmap(-1, size * row.itemsize))
+        # Turns taken by each worker; asked for. A cache line each.
+        self.turns = np.ndarray((num + 1, 8), "i8", mmap.mmap(-1, 64 * num + 64))[:, 0]
+        self.seeds, self.workers, self.num_waited = [seed for seed, *_ in starts], [], 0
+        for i in range(num):  # forked before there are threads or CUDA
+            own = [[k for k in range(size)[half] if k % num == i] for half in halves]
+            inputs = args, starts, limit, own, self.rows, self.turns, i, os.getpid()
+            self.workers.append(multiprocessing.Process(target=run_worker, args=inputs))
             self.workers[i].start()
             atexit.register(self.workers[i].kill)
 
-    def start(self, actions=0.0):
-        self.rows["action"] = actions
+    def start(self, half, actions=0.0):
+        self.rows["action"][half] = actions
         self.turns[-1] += 1
 
     def wait(self):
-        wait_until(lambda: (self.turns == self.turns[-1]).all(), self.check_workers)
+        self.num_waited += 1
+        wait_until(lambda: (self.turns >= self.num_waited).all(), self.check_workers)
 
     def check_workers(self):
         for i, worker in enumerate(self.workers):
@@ -467,15 +475,15 @@ def evaluate(policy, envs, args, stop):
     rows["plays"] = False
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
         torch.manual_seed(args.seed + 10**6)
-        envs.start()
+        envs.start(...)
         envs.wait()
         for step in tqdm(itertools.count(1), "evaluation", leave=False):
-            envs.start(policy(rows["obs"]))
+            envs.start(..., policy(rows["obs"]))
             envs.wait()
             check_finite(step, envs.seeds, obs=rows["next_obs"], reward=rows["reward"])
             for k in np.flatnonzero(rows["ended"]):
                 returns[k].append(rows["return"][k])
-            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds have played more
+            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds play more
                 return [own[: args.eval_episodes] for own in returns]
 
 
@@ -508,32 +516,37 @@ if __name__ == "__main__":
     with ProcessPoolExecutor(1) as pool:
         sizes, limit = pool.submit(describe_env, args).result()
     sizes = *sizes, args.num_bins, args.buffer_size
-    seeds = list(range(args.seed, args.seed + args.num_seeds))
+    S = args.num_seeds
+    seeds = [*range(args.seed, args.seed + S)]
     if run_dir and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
     name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dirs = [Path("runs", re.sub("[/:]", "_", name % seed)) for seed in seeds]
-    # Of each seed the episode to play and, in a run that goes on, its steps so far.
+    # Of each seed the episode to play and, if it goes on, its steps so far.
     starts = [(seed, 0, ()) for seed in seeds]
-    if run_dir:  # the other folders lie beside the first one, which may have been renamed
+    if run_dir:  # the others lie beside the first, which may have been renamed
         folder = run_dir.resolve().parent
         run_dirs = [run_dir, *(folder / name for name in saved["names"][1:])]
-        if missing := [str(run_dir) for run_dir in run_dirs if not run_dir.is_dir()]:
+        if missing := [str(own) for own in run_dirs if not own.is_dir()]:
             sys.exit(f"error: {path} goes on in {missing} too, expected there")
         rows, num_stored = (saved["memory"][name].numpy() for name in ("rows", "num_stored"))
         for k, length in enumerate(saved["lengths"]):
-            played = rows[k, (num_stored - np.arange(length, 0, -1)) % rows.shape[1]]
-            next_obs = played[:, sizes[0] : 2 * sizes[0]]
-            actions = played[:, 2 * sizes[0] : 2 * sizes[0] + sizes[1]]
+            last = (num_stored - np.arange(length, 0, -1)) % rows.shape[1]
+            ends = np.cumsum([sizes[0], *sizes[:2]])
+            _, next_obs, actions, _ = np.split(rows[k, last], ends, axis=1)
             starts[k] = seeds[k], saved["episodes"][k], [*zip(next_obs, actions, strict=True)]
-    envs = Envs(args, sizes, starts)
-    envs.start()
+    # Two halves of the seeds take turns: one steps while the actions of the other are searched.
+    num = (S + 1) // 2
+    halves = [slice(i, i + num) for i in range(0, S, num)]
+    envs = Envs(args, sizes, starts, halves)
+    for half in halves:
+        envs.start(half)
     if args.eval_frequency:
-        eval_envs = Envs(args, sizes, [(seed + 10**6, 0, ()) for seed in seeds], limit)
+        eval_envs = Envs(args, sizes, [(seed + 10**6, 0, ()) for seed in seeds], limit=limit)
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     free = torch.cuda.mem_get_info()[0] if on_cuda else psutil.virtual_memory().available
-    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12) // args.num_seeds):
+    if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 12) // S):
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
     networks = []
     for seed in seeds:
@@ -543,56 +556,61 @@ if __name__ == "__main__":
     target = {name: value.detach().clone() for name, value in online.items()}
     adam = {"lr": args.learning_rate, "capturable": on_cuda}
     optimizer = torch.optim.Adam(online.values(), fused=True, **adam)
-    memory = ReplayMemory(args, *sizes[:2], device, seeds=(args.num_seeds,))
-    global_step = saved["global_step"]  # environment steps taken, of each seed
+    memory = ReplayMemory(args, *sizes[:2], device, seeds=[S])
+    global_step = saved["global_step"]  # of each seed
     args.on_grid = 0 < args.discrete_until >= global_step
-    # For speed: compiled functions, bfloat16, CUDA graphs, and a host that does not wait.
+    # For speed: compiled functions, bfloat16, CUDA graphs.
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
+    options = {"dynamic": False, "options": {"fallback_random": True}, "disable": not args.compile}
     templates = [QNetwork(*sizes[:3]).to("meta") for _ in range(2)]
-    greedy_actions = over_seeds(greedy_action, args, templates[0])
-    training_losses = over_seeds(training_loss, args, *templates)
-    host_obs, host_actions = (torch.zeros(len(seeds), i, pin_memory=on_cuda) for i in sizes[:2])
+    greedy_actions = torch.compile(over_seeds(greedy_action, args, templates[0]), **options)
+    training_losses = torch.compile(over_seeds(training_loss, args, *templates), **options)
+    host_obs, host_actions = (torch.zeros(S, i, pin_memory=on_cuda) for i in sizes[:2])
 
-    def search():
-        actions = greedy_actions([online], host_obs.to(device, non_blocking=True))
-        host_actions.copy_(actions, non_blocking=True)
+    def search_half(half):
+        own = {name: value.detach()[half] for name, value in online.items()}
+        actions = greedy_actions([own], host_obs[half].to(device, non_blocking=True))
+        host_actions[half].copy_(actions, non_blocking=True)
+
+    searches = [functools.partial(search_half, half) for half in halves]
+
+    def searched():
+        if on_cuda:
+            torch.cuda.synchronize()
+        return host_actions.numpy()
 
     def policy(obs):
         host_obs.numpy()[:] = obs
-        search()
-        if on_cuda:
-            torch.cuda.synchronize()
-        return host_actions.numpy().copy()
+        for search in searches:
+            search()
+        return searched()
 
-    def update():
-        return train_step(training_losses, online, target, optimizer, memory, args)
-
+    update = functools.partial(train_step, training_losses, online, target, optimizer, memory, args)
     if args.compile:
         print("compiling (two minutes)", file=sys.stderr)
-        options = {"dynamic": False, "options": {"fallback_random": True}}
-        greedy_actions = torch.compile(greedy_actions, **options)
-        training_losses = torch.compile(training_losses, **options)
         try:
-            search()
+            policy(0)
             _, batch, weights = memory.sample(args.batch_size)
             training_losses([online, target], batch, weights)[0].sum().backward()
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
-                search, update = CudaGraph(search), CudaGraph(update)
+                searches, update = [*map(CudaGraph, searches)], CudaGraph(update)
         except Exception as error:  # no compiler, a full disk, ...
             args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same draws, compiled or not
 
-    def act():
-        """Every environment begins a step."""
-        uniform = sample_uniform((len(seeds), sizes[1]), args.on_grid * args.num_bins)
-        explores = torch.rand(len(seeds), 1) < args.exploration_epsilon
-        actions = policy(envs.rows["obs"])
-        envs.start(np.where(explores, uniform, actions))
+    def act(half, search):
+        """The environments of a half begin a step."""
+        host_obs.numpy()[half] = envs.rows["obs"][half]
+        search()  # on a GPU, while this process goes on
+        uniform = sample_uniform(host_actions[half].shape, args.on_grid * args.num_bins).numpy()
+        explores = torch.rand(len(uniform), 1).numpy() < args.exploration_epsilon
+        actions = searched()[half]
+        envs.start(half, np.where(explores, uniform, actions))
 
     def is_due(frequency):
         return frequency and global_step and global_step % frequency == 0
@@ -609,7 +627,7 @@ if __name__ == "__main__":
         text = json.dumps(config, indent=2, default=str)
         (run_dir / f"config{global_step or ''}.json").write_text(text)
         writers.append(SummaryWriter(run_dir, purge_step=global_step + 1))
-        atexit.register(writers[-1].close)  # on an error too
+        atexit.register(writers[-1].close)
         logs += [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
     if args.resume:
         for file, size in zip(logs, saved["logs"], strict=True):
@@ -623,19 +641,20 @@ if __name__ == "__main__":
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])
     else:
-        for k in range(len(seeds)):
+        for k in range(S):
             logs[2 * k].write("global_step,episodic_return,episodic_length,wall_time\n")
             logs[2 * k + 1].write("global_step,episode,episodic_return,wall_time\n")
-    envs.wait()
+    for _ in halves:
+        envs.wait()
     taken = envs.rows.copy()
     if args.resume and (taken["episode"] != saved["episodes"]).any():
         print("an episode cannot go on: a new one starts")
     print(f"runs: {run_dirs[0]} ..., from step {global_step} on {device}")
     checkpoint = run_dirs[0] / "checkpoint.pt"
     progress = tqdm(initial=global_step, total=args.total_timesteps, mininterval=1)
-    latest, pauses = np.full(len(seeds), np.nan), True
+    latest, pauses = np.full(S, np.nan), True
     while True:
-        if pauses:  # the environments, at first and where more than a step is due
+        if pauses:  # at first and where more than a step is due
             last = global_step >= args.total_timesteps
             if stop or last and checkpoint.exists() or is_due(args.checkpoint_frequency):
                 memory.store()
@@ -643,11 +662,11 @@ if __name__ == "__main__":
                 state |= {"online": online, "target": target, "global_step": global_step}
                 state |= {"optimizer": optimizer.state_dict(), "memory": memory.state_dict()}
                 state["lengths"] = (taken["length"] * ~taken["ended"]).tolist()
-                state |= {"episodes": taken["episode"].tolist()}
+                state["episodes"] = taken["episode"].tolist()
                 state["logs"] = [file.seek(0, 2) for file in logs]
                 state |= {"rng": torch.get_rng_state(), "cuda_rng": torch.cuda.get_rng_state_all()}
-                state |= {"names": [run_dir.name for run_dir in run_dirs]}
-                state |= {"wall_time": time.time() - start}
+                state["names"] = [own.name for own in run_dirs]
+                state["wall_time"] = time.time() - start
                 save(state, checkpoint)
                 if stop:
                     command = f"python '{sys.argv[0]}' --resume '{run_dirs[0]}'"
@@ -664,34 +683,39 @@ if __name__ == "__main__":
             if last:
                 break
             if global_step == args.discrete_until:
-                args.on_grid, search.num_calls, update.num_calls = False, 0, 0  # recorded anew
-            act()
-        # Learn from the steps so far, here for a GPU to work on it while the environments step.
+                args.on_grid = False
+                for graph in (*searches, update):
+                    graph.num_calls = 0  # recorded anew
+            for half, search in zip(halves, searches, strict=True):
+                act(half, search)
+        # Learn from the steps so far; a GPU does while the environments step.
         learns = global_step >= args.learning_starts
         if learns and is_due(args.train_frequency):
             memory.store()
             metrics = update()
         if learns and is_due(args.target_network_frequency):
             torch._foreach_copy_([*target.values()], [value.detach() for value in online.values()])
-        envs.wait()
         if learns and is_due(100 * args.train_frequency):  # waits for a GPU
-            metrics["charts/SPS"] = torch.full((len(seeds),), global_step / (time.time() - start))
+            metrics["charts/SPS"] = torch.full([S], global_step / (time.time() - start))
             for name, value in metrics.items():
                 check_finite(global_step, seeds, **{name: value.cpu().numpy()})
                 for k, own in enumerate(value.tolist()):
                     log(k, name, own)
         global_step += 1
-        obs, taken = taken["obs"], envs.rows.copy()  # what the step has led to
         pauses = stop or global_step in (args.total_timesteps, args.discrete_until)
         pauses = pauses or is_due(args.checkpoint_frequency) or is_due(args.eval_frequency)
-        if not pauses:
-            act()  # at once: the host does the rest while the environments step
+        obs = taken["obs"].copy()
+        for half, search in zip(halves, searches, strict=True):
+            envs.wait()
+            taken[half] = envs.rows[half]  # what the step has led to
+            if not pauses:
+                act(half, search)  # at once; the rest comes while they step
         progress.update()
         data = {name: taken[name] for name in ("action", "reward", "next_obs")}
         check_finite(global_step, seeds, obs=obs, **data)
         memory.add(obs, **data, terminated=taken["terminated"])
         for k in np.flatnonzero(taken["failed"]):
-            memory.store()  # all seeds store a row; with priority 0 this one is never drawn
+            memory.store()  # of all seeds; with priority 0 this row is never drawn
             memory.priorities[k, int(memory.num_stored - 1) % args.buffer_size] = 0
         for k in np.flatnonzero(taken["ended"]):
             latest[k], length = taken["return"][k], taken["length"][k]
@@ -700,7 +724,7 @@ if __name__ == "__main__":
             log(k, "charts/episodic_length", length)
             progress.set_postfix({"return": np.nanmean(latest)}, refresh=False)
     for k, seed in enumerate(seeds if args.save_model else ()):
-        # As qmle_continuous.py writes it, which does not know all flags of this script.
+        # For qmle_continuous.py, which lacks some flags.
         flags = shlex.split(re.sub(r"--num.(seeds|workers)[= ]\d+", "", shlex.join(words)))
         model = {"script": "qmle_continuous", "words": [*flags, "--seed", str(seed)]}
         model |= {"sizes": sizes, "global_step": global_step}
