@@ -1,6 +1,6 @@
 """Makes the moving pictures of docs/media from the trained agents in models/.
 
-    python benchmark/film.py                               all agents, and a strip of them
+    python benchmark/film.py                               all agents, and a strip of six
     MUJOCO_GL=osmesa python benchmark/film.py walker-walk  one, where there is no EGL
 
 The script of an agent plays a greedy episode, recorded as --capture-video does.
@@ -19,33 +19,32 @@ from moviepy import VideoFileClip
 from PIL import Image
 
 MODELS, MEDIA = data.ROOT / "models", data.ROOT / "docs" / "media"
-START, SECONDS, FPS = 6, 3.5, 20  # the part of an episode, and pictures per second
+SECONDS, FPS = 3.5, 20  # of a film, and pictures per second
+PARTS = {"dog-walk": (11.25, 0), "fish-swim": (14, 0), "quadruped-walk": (6, 2)}  # second, camera
+STRIP = "walker-run cheetah-run hopper-hop quadruped-walk dog-walk fish-swim".split()
 
 
 def play(task):
     """Pictures of a part of an agent's episode, in real time."""
-    model = MODELS / task / "model.pt"
-    if not model.is_file():
-        sys.exit(f"error: there is no {model}")
+    model, (start, camera) = MODELS / task / "model.pt", PARTS.get(task, (6, 0))
     script = torch.load(model, map_location="cpu", weights_only=True)["script"]
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(model, folder)  # videos are written beside it
-        command = [sys.executable, data.ROOT / f"{script}.py", "--evaluate-only", folder]
-        command += ["--eval-episodes", "1", "--capture-video"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1]
-            sys.exit(f"error: no film of {task} (MUJOCO_GL: egl or osmesa?): {reason}")
-        print(task, done.stdout.splitlines()[-1], flush=True)
+        source = (data.ROOT / f"{script}.py").read_text()
+        copy = pathlib.Path(folder, f"{script}.py")
+        copy.write_text(source.replace("camera_id=0", f"camera_id={camera}"))
+        flags = f"--evaluate-only {folder} --eval-episodes 1 --capture-video".split()
+        output = subprocess.check_output([sys.executable, copy, *flags], text=True)
+        print(task, output.splitlines()[-1], flush=True)
         path = min(pathlib.Path(folder).glob("videos/*.mp4"))
         with VideoFileClip(str(path)) as clip:
-            part = clip.subclipped(START, START + SECONDS)
+            part = clip.subclipped(start, start + SECONDS)
             return [Image.fromarray(picture) for picture in part.iter_frames(fps=FPS)]
 
 
 def side_by_side(films, width=960):
-    """Films as one, at most four in a row."""
-    columns = min(len(films), 4)
+    """Films as one, at most three in a row."""
+    columns = min(len(films), 3)
     size = width // columns, width // columns * 3 // 4
     shape = columns * size[0], math.ceil(len(films) / columns) * size[1]
     pictures = [Image.new("RGB", shape, "white") for _ in films[0]]
@@ -71,9 +70,9 @@ if __name__ == "__main__":
     parser.add_argument("tasks", nargs="*", help="folders of models/; default: all")
     args = parser.parse_args()
     tasks = args.tasks or sorted(path.parent.name for path in MODELS.glob("*/model.pt"))
-    films = [play(task) for task in tasks]
+    films = {task: play(task) for task in tasks}
     MEDIA.mkdir(exist_ok=True)
-    for task, film in zip(tasks, films, strict=True):
+    for task, film in films.items():
         save(side_by_side([film], 480), task, 1_000_000)
     if not args.tasks:
-        save(side_by_side(films), "agents", 2_500_000)
+        save(side_by_side([films[task] for task in STRIP]), "agents", 2_500_000)
