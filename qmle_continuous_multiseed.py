@@ -84,7 +84,7 @@ class Args:
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # the first seed's run directory, to go on
     # machine
-    num_workers: Number = 0  # for the environments; 0: fewer than cores [ours]
+    num_workers: Number = 0  # for the environments; 0: cores - 1 at most [ours]
     cuda: bool = True  # use a CUDA device if there is one
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile: bfloat16 in the search, TF32

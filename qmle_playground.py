@@ -36,7 +36,8 @@ from typing import Annotated
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs memory too
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # TF32 is too coarse for physics
-os.environ.setdefault("XLA_FLAGS", "--xla_gpu_enable_command_buffer=")  # fails with torch's memory
+# jax's CUDA graphs fail with memory of torch.
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_enable_command_buffer="
 
 import numpy as np
 import psutil
@@ -90,7 +91,7 @@ class Args:
     width: Count = 256  # of layers; 4 times inside blocks
     num_atoms: Number = 101  # of Q's distribution; 0: squared error
     atom_std: Positive = 0.75  # of HL-Gauss, in distances of atoms
-    max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q; 0: the largest return so far
+    max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
     # evaluation
     eval_frequency: Number = 0  # steps between evaluations; 0: none
     eval_episodes: Count = 128  # greedy ones, each in an environment of its own
@@ -109,8 +110,8 @@ def check_args(args):
         for low, high in getattr(kind, "__metadata__", ()):
             if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
-    if (num := args.num_target_samples) < max(args.num_elites, args.num_value_samples + 1):
-        sys.exit(f"error: --num_target_samples is {num}, expected elites or value samples + 1")
+    if args.num_target_samples < (least := max(args.num_elites, args.num_value_samples + 1)):
+        sys.exit(f"error: --num-target-samples is below {least}, elites or value samples + 1")
 
 
 def load_env(env_id):
@@ -285,16 +286,15 @@ class ReplayMemory:
         self.num_stored = 0  # steps so far
         # Tensors, as a CUDA graph reads them again at each replay.
         self.num_rows, self.newest = torch.zeros(2, dtype=torch.int64, device=device)
-        self.scale = torch.full((1,), args.max_value or 1e-6, device=device)
+        self.scale = torch.full((1,), max(args.max_value, 1e-6), device=device)
         self.discounted_return = torch.zeros(args.num_envs, device=device)
 
     def add(self, rows):
         """Writes a step of all environments (N, row) over the oldest one."""
         rewards, terminated, _ = rows[:, -3:].unbind(1)
         self.discounted_return.mul_(self.gamma).add_(rewards)
-        if not self.args.max_value:
-            largest = self.discounted_return.abs().amax(0, keepdim=True)
-            torch.maximum(self.scale, largest, out=self.scale)
+        largest = self.discounted_return.abs().amax(0, keepdim=True)
+        torch.maximum(self.scale, largest, out=self.scale)
         self.discounted_return.mul_(1 - terminated)  # not by truncation
         index = self.num_stored % len(self.rows)
         self.rows[index] = rows
@@ -397,7 +397,7 @@ def training_loss(q_network, target_network, predictor, args, batch, weights):
         values = q_values(target_network, next_obs, samples, args)
         best = values.topk(args.num_elites)[1].unsqueeze(-1)
         elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
-        # Of the best of a few, as in acting: the value of the best of many is too high.
+        # The best of a few (without the mean), as in acting: that of many is too high.
         target = rewards + discounts * values[:, 1 : 1 + args.num_value_samples].amax(1)
     logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()

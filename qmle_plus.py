@@ -16,7 +16,7 @@ It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag 
 - TD targets from the best of few samples (--num-value-samples 15)
 - two Q networks, between their mean and the smaller one (--num-heads 1)
 - Q as a distribution over atoms, by cross-entropy (--num-atoms 0)
-- rewards over the largest discounted return so far (--max-value 100)
+- rewards over the largest discounted return so far (--max-value 200)
 - n-step returns (--n-step 1)
 - actions that last two steps (--action-repeat 1)
 - wide residual networks, normalized observations, weight decay (--weight-decay 0)
@@ -68,7 +68,7 @@ class Args:
     action_repeat: Count = 2  # environment steps per action
     learning_rate: Share = 3e-4  # step size of AdamW
     weight_decay: Share = 0.01  # of AdamW
-    buffer_size: Count = 1_000_000  # transitions in the memory
+    buffer_size: Count = 500_000  # transitions in the memory
     gamma: Share = 0.99  # discount factor
     n_step: Count = 3  # actions in a TD target
     batch_size: Count = 256  # transitions per update
@@ -88,7 +88,7 @@ class Args:
     width: Count = 256  # of layers; 4 times inside blocks
     num_atoms: Number = 101  # of Q's distribution; 0: squared error
     atom_std: Positive = 0.75  # in distances of atoms
-    max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, or the largest return so far
+    max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
     priority_exponent: Share = 0.6  # alpha of replay
     importance_exponent: Share = 0.2  # beta, constant
     # evaluation
@@ -112,8 +112,8 @@ def check_args(args):
         for low, high in getattr(kind, "__metadata__", ()):
             if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
-    if (num := args.num_target_samples) < max(args.num_elites, args.num_value_samples + 1):
-        sys.exit(f"error: --num_target_samples is {num}, expected elites or value samples + 1")
+    if args.num_target_samples < (least := max(args.num_elites, args.num_value_samples + 1)):
+        sys.exit(f"error: --num-target-samples is below {least}, elites or value samples + 1")
 
 
 class PlainEnv(gym.Wrapper):
@@ -388,7 +388,7 @@ def training_loss(q_network, target_network, predictor, args, batch, weights):
         values = q_values(target_network, next_obs, samples, args)
         best = values.topk(args.num_elites)[1].unsqueeze(-1)
         elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
-        # Of the best of a few, as in acting: the value of the best of many is too high.
+        # The best of a few (without the mean), as in acting: that of many is too high.
         target = rewards + discounts * values[:, 1 : 1 + args.num_value_samples].amax(1)
     logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()
@@ -653,7 +653,7 @@ if __name__ == "__main__":
         for k in np.flatnonzero(ended):  # next_obs is a new episode's
             reached[k], info = infos["final_obs"][k], infos["final_info"]
             if "diverged" in info and info["diverged"][k]:
-                reached[k] = obs[k]  # it leads nowhere, without reward
+                reached[k] = obs[k]  # it leads nowhere
             episodic_return, length = info["episode"]["r"][k], info["episode"]["l"][k]
             row = global_step, episodic_return, length, time.time() - start
             print(*row, sep=",", file=logs[2 * k])

@@ -27,6 +27,8 @@ STRIP = "walker-run cheetah-run hopper-hop quadruped-walk dog-walk fish-swim".sp
 def play(task):
     """Pictures of a part of an agent's episode, in real time."""
     model, (start, camera) = MODELS / task / "model.pt", PARTS.get(task, (6, 0))
+    if not model.is_file():
+        sys.exit(f"error: there is no {model}")
     script = torch.load(model, map_location="cpu", weights_only=True)["script"]
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(model, folder)  # videos are written beside it

@@ -61,7 +61,9 @@ def draw_curves(results, name):
     if name == "figure_6":
         for task in curves.keys() - {row["task"] for row in published}:
             del curves[task]
-    if name in ("figure_5", "figure_7", "plus_exploration"):
+    if name == "plus_narrow":
+        curves = {task: {"narrow": own["narrow"]} for task, own in curves.items()}
+    if name in ("figure_5", "figure_7") or "plus_" in name:
         qmle = data.read_curves(data.RESULTS / "figure_3")
         for task, others in curves.items():
             others.pop("qmle-rerun", None)
@@ -124,7 +126,7 @@ def draw_curves(results, name):
         panels["legend"].set_axis_off()
         panels["legend"].legend(handles=handles, loc="center").set_in_layout(False)
     else:
-        number = 3 if published else 4  # of columns; filled by rows
+        number = 3 if published else 4  # of columns
         handles = [handle for i in range(number) for handle in handles[i::number]]
         figure.legend(handles=handles, title=title, **ABOVE, ncols=number)
     figure.supxlabel("environment steps")
@@ -144,9 +146,8 @@ def draw_task(axes, by_variant, styles, folder, commands):
             axes.axvline(int(match[1]), color=style["color"], linestyle="--", linewidth=0.8)
         draw_mean(axes, *data.mean_curves(seeds), style | {"marker": ""})
         if greedy := data.greedy_returns(folder / variant):
-            axes.plot(
-                data.last_step(seeds), np.mean(greedy), **style | RING, clip_on=False, zorder=3
-            )
+            at = data.read_csv(next((folder / variant).glob("*_eval.csv")))["global_step"][-1]
+            axes.plot(at, np.mean(greedy), **style | RING, clip_on=False, zorder=3)
         if several:  # beside the panel
             scores = data.final_scores(data.until(seeds, common))
             middle, *ends = np.clip(data.middle_and_interval(scores), 0, 1000)

@@ -14,10 +14,13 @@
 #              smaller         --pessimism 1: the smaller one of two Q networks
 #              one-head        --num-heads 1: no second Q network
 #              squared         --num-atoms 0: squared error in place of atoms and cross-entropy
-#              fixed-scale     --max-value 100: no running scale of rewards
+#              fixed-scale     --max-value 200: no running scale of rewards
 #              uniform-replay  --priority-exponent 0: no priorities
 #              no-decay        --weight-decay 0: no weight decay
 #              narrow          --width 128: half the width
+#              repeat-1        --action-repeat 1: an action each step
+#              narrow-std      --min-std 0.05: a Gaussian that may shrink
+#              hard-target     --target-update-rate 1: no running average of weights
 #   scores     of a seed: area, the mean return of all its training episodes, divided by MR.Q's return at 300,000 steps of that
 #              task (between its published 200,000 and 500,000: cheetah-run 862, fish-swim 467,
 #              hopper-hop 108, humanoid-stand 279, dog-walk 419)
@@ -79,11 +82,11 @@ fish-swim       squared         python qmle_plus.py --env-id dm_control/fish-swi
 hopper-hop      squared         python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --num-atoms 0
 humanoid-stand  squared         python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --num-atoms 0
 dog-walk        squared         python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --num-atoms 0
-cheetah-run     fixed-scale     python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 100
-fish-swim       fixed-scale     python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 100
-hopper-hop      fixed-scale     python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 100
-humanoid-stand  fixed-scale     python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 100
-dog-walk        fixed-scale     python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 100
+cheetah-run     fixed-scale     python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 200
+fish-swim       fixed-scale     python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 200
+hopper-hop      fixed-scale     python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 200
+humanoid-stand  fixed-scale     python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 200
+dog-walk        fixed-scale     python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --max-value 200
 cheetah-run     uniform-replay  python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --priority-exponent 0
 fish-swim       uniform-replay  python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --priority-exponent 0
 hopper-hop      uniform-replay  python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --priority-exponent 0
@@ -99,5 +102,20 @@ fish-swim       narrow          python qmle_plus.py --env-id dm_control/fish-swi
 hopper-hop      narrow          python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
 humanoid-stand  narrow          python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
 dog-walk        narrow          python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
+cheetah-run     repeat-1        python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
+fish-swim       repeat-1        python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
+hopper-hop      repeat-1        python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
+humanoid-stand  repeat-1        python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
+dog-walk        repeat-1        python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
+cheetah-run     narrow-std      python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
+fish-swim       narrow-std      python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
+hopper-hop      narrow-std      python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
+humanoid-stand  narrow-std      python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
+dog-walk        narrow-std      python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
+cheetah-run     hard-target     python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1
+fish-swim       hard-target     python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1
+hopper-hop      hard-target     python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1
+humanoid-stand  hard-target     python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1
+dog-walk        hard-target     python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1
 END
 python benchmark/plot.py plus_ingredients "$@"

@@ -55,16 +55,10 @@ def greedy(path, at):
 
 
 def first_run():
-    yield ["mean return", "mean", "seed 1", "seed 2", "seed 3"]
-    folder, found = RESULTS / "first_run", {}
-    for at in (100_000, 200_000):
-        runs = [data.read_csv(folder / f"seed_{seed}.csv") for seed in (1, 2, 3)]
-        returns = [run["episodic_return"][run["global_step"] <= at] for run in runs]
-        found[f"training, last ten episodes, {at:,} steps"] = [r[-10:].mean() for r in returns]
-    last = [greedy(folder / f"seed_{seed}_eval.csv", 200_000) for seed in (1, 2, 3)]
-    found["greedy policy, five episodes, 200,000 steps"] = last
-    for name, values in found.items():
-        yield [name, *map(cell, (np.mean(values), *values))]
+    paths = [RESULTS / f"first_run/seed_{seed}_eval.csv" for seed in (1, 2, 3)]
+    returns = [greedy(path, 200_000) for path in paths]
+    yield ["greedy policy, five episodes, 200,000 steps", "mean", "seed 1", "seed 2", "seed 3"]
+    yield ["return", *map(cell, (np.mean(returns), *returns))]
 
 
 def cartpole():
@@ -156,12 +150,14 @@ def learning(name):
             yield [*row, *map(with_error, scores)]
 
 
-def counterparts(figure):
-    """Counterparts beside QMLE, each in the last tenth before its last step."""
+def counterparts(figure, only=""):
+    """Variants beside QMLE, each in the last tenth before its last step."""
     yield ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
     qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", figure))
     for task, by_variant in found.items():
         for variant, seeds in by_variant.items():
+            if only not in ("", variant):
+                continue
             end = data.last_step(seeds)
             runs = [data.until(own, end) for own in (qmle[task]["qmle"], seeds)]
             base, own = map(data.final_scores, runs)
@@ -337,6 +333,7 @@ MADE_HERE += [plus_exploration, figure_3, figure_3_published, diagnosis, figure_
 TABLES = {function.__name__: function for function in MADE_HERE}
 for name in ("figure_5", "figure_7"):
     TABLES[name] = functools.partial(counterparts, name)
+TABLES["plus_narrow"] = functools.partial(counterparts, "plus_exploration", "narrow")
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)
 

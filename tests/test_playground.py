@@ -79,7 +79,7 @@ def test_first_episodes_have_different_lengths():
 
 
 def test_n_step_batch_against_brute_force():
-    args = script.Args(buffer_size=23, num_envs=3, n_step=3, gamma=0.5, max_value=1)
+    args = script.Args(buffer_size=23, num_envs=3, n_step=3, gamma=0.5, max_value=8.0)
     memory, made = script.ReplayMemory(args, 1, 1, "cpu"), torch.randn(11, 3, 6)
     made[..., 4:] = 0  # terminated, ended
     made[[2, 5, 6, 8], [0, 0, 0, 1], 5] = 1
@@ -89,8 +89,8 @@ def test_n_step_batch_against_brute_force():
     batch = torch.stack([x.view(21) for x in memory.n_step_batch(torch.arange(21))], 1)
     for k in range(3):
         for t in range(4, 11):
-            last, *expected = three_steps(*made[:, k, 3:].T, t)
-            expected = [made[t, k, 0], made[last, k, 1], made[t, k, 2], *expected]
+            last, total, discount = three_steps(*made[:, k, 3:].T, t)
+            expected = [made[t, k, 0], made[last, k, 1], made[t, k, 2], total / 8, discount]
             assert batch[t % 7 * 3 + k].allclose(torch.tensor(expected))
 
 
