@@ -503,8 +503,8 @@ if __name__ == "__main__":
         path = run_dir / "checkpoint.pt"
         try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            assert saved["script"] == SCRIPT
-        except Exception as error:  # missing, cut, another's
+            assert saved["script"] == SCRIPT, saved["script"]
+        except Exception as error:  # missing, cut
             sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # the last one of a flag counts
         args = tyro.cli(Args, args=words)
@@ -522,7 +522,7 @@ if __name__ == "__main__":
         sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
     name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dirs = [Path("runs", re.sub("[/:]", "_", name % seed)) for seed in seeds]
-    # Of each seed the episode to play and, if it goes on, its steps so far.
+    # Of each seed the episode to play and its steps so far.
     starts = [(seed, 0, ()) for seed in seeds]
     if run_dir:  # the others lie beside the first, which may have been renamed
         folder = run_dir.resolve().parent

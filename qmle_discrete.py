@@ -420,8 +420,8 @@ if __name__ == "__main__":
         path = run_dir / ("model.pt" if args.evaluate_only else "checkpoint.pt")
         try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            assert saved["script"] == SCRIPT
-        except Exception as error:  # missing, cut, another's
+            assert saved["script"] == SCRIPT, saved["script"]
+        except Exception as error:  # missing, cut
             sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # the last one of a flag counts
         args = tyro.cli(Args, args=words)
