@@ -11,7 +11,7 @@
 
 Each agent has weights, memory, environment and run directory of its own. The functions from
 networks to losses are those of qmle_continuous.py: torch.vmap runs them for all seeds. Seed k
-begins with the weights and environment of its --seed k.
+begins with the weights and environment of qmle_continuous.py --seed k.
 Defaults are the paper's (Table 1), unless brackets name its authors' code or us.
 Shapes: S seeds, B batch of states, N action samples per state, A action dimensions, K bins each.
 """
@@ -116,7 +116,7 @@ class PlainEnv(gym.Wrapper):
 def make_env(env_id):
     """A PlainEnv with float32 observations (obs_size,) that counts returns and lengths."""
     os.environ.setdefault("MUJOCO_GL", "disabled")  # for the import
-    import shimmy  # noqa: F401, registers the dm_control environments
+    import shimmy  # noqa: F401, registers dm_control
 
     warnings.filterwarnings("ignore", ".*(torch.jit|precision lowered)")  # after shimmy's own
     try:

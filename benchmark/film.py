@@ -32,9 +32,9 @@ def play(task):
     script = torch.load(model, map_location="cpu", weights_only=True)["script"]
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(model, folder)  # videos are written beside it
-        source = (data.ROOT / f"{script}.py").read_text()
         copy = pathlib.Path(folder, f"{script}.py")
-        copy.write_text(source.replace("camera_id=0", f"camera_id={camera}"))
+        start_of, rest = (data.ROOT / copy.name).read_text().split("camera_id=0")
+        copy.write_text(f"{start_of}camera_id={camera}{rest}")
         flags = f"--evaluate-only {folder} --eval-episodes 1 --capture-video".split()
         output = subprocess.check_output([sys.executable, copy, *flags], text=True)
         print(task, output.splitlines()[-1], flush=True)
