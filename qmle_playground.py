@@ -73,9 +73,9 @@ class Args:
     buffer_size: Count = 4_000_000  # transitions in the memory, of all environments
     gamma: Share = 0.99  # discount factor
     n_step: Count = 3  # rewards in a TD target
-    batch_size: Count = 8192  # transitions per update
+    batch_size: Count = 2048  # transitions per update
     learning_starts: Count = 25_000  # random steps before the first update
-    updates_per_step: Count = 4  # per step of all environments; not tuned
+    updates_per_step: Count = 8  # per step of all environments
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 4  # to act on the best of
     explore_std: Share = 0.4  # smallest s.d., from 0 to this over environments
@@ -88,7 +88,7 @@ class Args:
     max_std: Positive = 0.6  # of the Gaussian
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
-    width: Count = 256  # of layers; 4 times inside blocks
+    width: Count = 128  # of layers; 4 times inside blocks
     num_atoms: Number = 101  # of Q's distribution; 0: squared error
     atom_std: Positive = 0.75  # of HL-Gauss, in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
@@ -193,8 +193,6 @@ class Envs:
         return self.step_wait()[0]
 
     def step_async(self, actions):
-        if actions.is_cuda:  # jax has streams of its own
-            torch.cuda.current_stream().synchronize()
         self.envs, *self.outputs = self.step(self.envs, jnp.from_dlpack(actions))
 
     def step_wait(self):
@@ -509,6 +507,8 @@ if __name__ == "__main__":
         def policy(new_obs):
             obs.copy_(new_obs)
             search()
+            if on_cuda:  # jax has streams of its own
+                torch.cuda.synchronize()
             return actions
 
         return policy
@@ -571,10 +571,10 @@ if __name__ == "__main__":
         learns = global_step >= args.learning_starts
         shape = args.num_envs, sizes[1]
         actions = policy(obs) if learns else torch.rand(shape, device=device) * 2 - 1
-        envs.step_async(actions)
-        if learns:  # from the steps so far, while the environments take the next one
+        if learns:  # queued: the GPU learns while jax, which waits, simulates
             for _ in range(args.updates_per_step):
                 metrics = update()
+        envs.step_async(actions)
         obs, rows, stats = envs.step_wait()
         global_step += args.num_envs
         progress.update(args.num_envs)

@@ -85,7 +85,7 @@ class Args:
     max_std: Positive = 0.6  # of the Gaussian
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
-    width: Count = 256  # of layers; 4 times inside blocks
+    width: Count = 128  # of layers; 4 times inside blocks
     num_atoms: Number = 101  # of Q's distribution; 0: squared error
     atom_std: Positive = 0.75  # in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns

@@ -61,9 +61,7 @@ def draw_curves(results, name):
     if name == "figure_6":
         for task in curves.keys() - {row["task"] for row in published}:
             del curves[task]
-    if name == "plus_narrow":
-        curves = {task: {"narrow": own["narrow"]} for task, own in curves.items()}
-    if name in ("figure_5", "figure_7") or "plus_" in name:
+    if name in ("figure_5", "figure_7") or "plus" in name:
         qmle = data.read_curves(data.RESULTS / "figure_3")
         for task, others in curves.items():
             others.pop("qmle-rerun", None)

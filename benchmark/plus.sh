@@ -6,26 +6,47 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py plus "$@" <<'END'
-cartpole-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-cartpole-swingup_sparse  qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup_sparse-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-pendulum-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/pendulum-swingup-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-reacher-hard             qmle_plus  python qmle_plus.py --env-id dm_control/reacher-hard-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-ball_in_cup-catch        qmle_plus  python qmle_plus.py --env-id dm_control/ball_in_cup-catch-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-finger-spin              qmle_plus  python qmle_plus.py --env-id dm_control/finger-spin-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-finger-turn_easy         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_easy-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-finger-turn_hard         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-hopper-stand             qmle_plus  python qmle_plus.py --env-id dm_control/hopper-stand-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-hopper-hop               qmle_plus  python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-fish-swim                qmle_plus  python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-cheetah-run              qmle_plus  python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-walker-stand             qmle_plus  python qmle_plus.py --env-id dm_control/walker-stand-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-walker-walk              qmle_plus  python qmle_plus.py --env-id dm_control/walker-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-walker-run               qmle_plus  python qmle_plus.py --env-id dm_control/walker-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-quadruped-walk           qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-quadruped-run            qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-humanoid-stand           qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-humanoid-walk            qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-dog-walk                 qmle_plus  python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 5 --eval-frequency 100000 --save-model
-dog-run                  qmle_plus  python qmle_plus.py --env-id dm_control/dog-run-v0 --num-seeds 5 --eval-frequency 100000 --save-model
+cartpole-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+cartpole-swingup_sparse  qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup_sparse-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+pendulum-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/pendulum-swingup-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+reacher-hard             qmle_plus  python qmle_plus.py --env-id dm_control/reacher-hard-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+ball_in_cup-catch        qmle_plus  python qmle_plus.py --env-id dm_control/ball_in_cup-catch-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+finger-spin              qmle_plus  python qmle_plus.py --env-id dm_control/finger-spin-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+finger-turn_easy         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_easy-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+finger-turn_hard         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+hopper-stand             qmle_plus  python qmle_plus.py --env-id dm_control/hopper-stand-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+hopper-hop               qmle_plus  python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+fish-swim                qmle_plus  python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+cheetah-run              qmle_plus  python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+walker-stand             qmle_plus  python qmle_plus.py --env-id dm_control/walker-stand-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+walker-walk              qmle_plus  python qmle_plus.py --env-id dm_control/walker-walk-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+walker-run               qmle_plus  python qmle_plus.py --env-id dm_control/walker-run-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+quadruped-walk           qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-walk-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+quadruped-run            qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-run-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+humanoid-stand           qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+humanoid-walk            qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-walk-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+dog-walk                 qmle_plus  python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+dog-run                  qmle_plus  python qmle_plus.py --env-id dm_control/dog-run-v0 --num-seeds 3 --eval-frequency 100000 --save-model
+cartpole-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+cartpole-swingup_sparse  qmle_plus  python qmle_plus.py --env-id dm_control/cartpole-swingup_sparse-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+pendulum-swingup         qmle_plus  python qmle_plus.py --env-id dm_control/pendulum-swingup-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+reacher-hard             qmle_plus  python qmle_plus.py --env-id dm_control/reacher-hard-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+ball_in_cup-catch        qmle_plus  python qmle_plus.py --env-id dm_control/ball_in_cup-catch-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+finger-spin              qmle_plus  python qmle_plus.py --env-id dm_control/finger-spin-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+finger-turn_easy         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_easy-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+finger-turn_hard         qmle_plus  python qmle_plus.py --env-id dm_control/finger-turn_hard-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+hopper-stand             qmle_plus  python qmle_plus.py --env-id dm_control/hopper-stand-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+hopper-hop               qmle_plus  python qmle_plus.py --env-id dm_control/hopper-hop-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+fish-swim                qmle_plus  python qmle_plus.py --env-id dm_control/fish-swim-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+cheetah-run              qmle_plus  python qmle_plus.py --env-id dm_control/cheetah-run-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+walker-stand             qmle_plus  python qmle_plus.py --env-id dm_control/walker-stand-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+walker-walk              qmle_plus  python qmle_plus.py --env-id dm_control/walker-walk-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+walker-run               qmle_plus  python qmle_plus.py --env-id dm_control/walker-run-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+quadruped-walk           qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-walk-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+quadruped-run            qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-run-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+humanoid-stand           qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+humanoid-walk            qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-walk-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+dog-walk                 qmle_plus  python qmle_plus.py --env-id dm_control/dog-walk-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
+dog-run                  qmle_plus  python qmle_plus.py --env-id dm_control/dog-run-v0 --seed 4 --num-seeds 2 --eval-frequency 100000 --save-model
 END
 python benchmark/plot.py plus "$@"

@@ -17,7 +17,7 @@
 #              fixed-scale     --max-value 200: no running scale of rewards
 #              uniform-replay  --priority-exponent 0: no priorities
 #              no-decay        --weight-decay 0: no weight decay
-#              narrow          --width 128: half the width
+#              wide            --width 256: twice the width
 #              repeat-1        --action-repeat 1: an action each step
 #              narrow-std      --min-std 0.05: a Gaussian that may shrink
 #              hard-target     --target-update-rate 1: no running average of weights
@@ -97,11 +97,11 @@ fish-swim       no-decay        python qmle_plus.py --env-id dm_control/fish-swi
 hopper-hop      no-decay        python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --weight-decay 0
 humanoid-stand  no-decay        python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --weight-decay 0
 dog-walk        no-decay        python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --weight-decay 0
-cheetah-run     narrow          python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
-fish-swim       narrow          python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
-hopper-hop      narrow          python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
-humanoid-stand  narrow          python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
-dog-walk        narrow          python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 128
+cheetah-run     wide            python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 256
+fish-swim       wide            python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 256
+hopper-hop      wide            python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 256
+humanoid-stand  wide            python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 256
+dog-walk        wide            python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --width 256
 cheetah-run     repeat-1        python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
 fish-swim       repeat-1        python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
 hopper-hop      repeat-1        python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1

@@ -150,14 +150,12 @@ def learning(name):
             yield [*row, *map(with_error, scores)]
 
 
-def counterparts(figure, only=""):
+def counterparts(figure):
     """Variants beside QMLE, each in the last tenth before its last step."""
     yield ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
     qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", figure))
     for task, by_variant in found.items():
         for variant, seeds in by_variant.items():
-            if only not in ("", variant):
-                continue
             end = data.last_step(seeds)
             runs = [data.until(own, end) for own in (qmle[task]["qmle"], seeds)]
             base, own = map(data.final_scores, runs)
@@ -197,6 +195,19 @@ def plus_exploration():
     for task, own in found.items():
         seeds = qmle[task]["qmle"], *(own.get(variant, {}) for variant in variants)
         yield [task, *(before(each, 190_000) for each in seeds)]
+
+
+def plus_greedy():
+    """Greedy returns of evaluations after so many steps, beside MR.Q's."""
+    marks = 200_000, 500_000, 1_000_000
+    yield ["task", *(f"{mark:,}{who}" for mark in marks for who in ("", ", MR.Q"))]
+    found = {(row["method"], row["task"], row["steps"]): row["score"] for row in data.references()}
+    for task in data.read_curves(RESULTS / "plus"):
+        row, paths = [task], [*RESULTS.glob(f"plus/{task}/*/*_eval.csv")]
+        for mark in marks:
+            own = [greedy(path, mark) for path in paths if mark in data.read_csv(path)["global_step"]]
+            row += [with_error(own), cell(float(found["MR.Q", task, f"{mark}"]))]
+        yield row
 
 
 def figure_3():
@@ -329,11 +340,10 @@ def open_details():
 
 
 MADE_HERE = [first_run, cartpole, loop, parts, cost, seeds, discrete]
-MADE_HERE += [plus_exploration, figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
+MADE_HERE += [plus_greedy, plus_exploration, figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
-for name in ("figure_5", "figure_7"):
+for name in ("figure_5", "figure_7", "plus"):
     TABLES[name] = functools.partial(counterparts, name)
-TABLES["plus_narrow"] = functools.partial(counterparts, "plus_exploration", "narrow")
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)
 

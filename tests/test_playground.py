@@ -106,7 +106,7 @@ def test_runs_repeat_and_evaluate(env_id, num, run, play):
     flags = f"{TINY} --env-id {env_id}" + " --eval-frequency 200" * (num - 1)
     runs = [run(NAME, flags) for _ in range(num)]
     for end in runs:
-        assert end["optimizer"].state[end["learnt"][0]]["step"] == 4 * 90
+        assert end["optimizer"].state[end["learnt"][0]]["step"] == 8 * 90
         assert end["memory"].num_stored == 100 and end["memory"].rows[:100].isfinite().all()
         assert all(map(torch.equal, end["learnt"], runs[0]["learnt"]))
     if num == 1:
