@@ -63,7 +63,8 @@ def draw_curves(results, name):
             del curves[task]
     if name in ("figure_5", "figure_7") or "plus" in name:
         qmle = data.read_curves(data.RESULTS / "figure_3")
-        for task, others in curves.items():
+        for task in curves.keys() & qmle.keys():
+            others = curves[task]
             others.pop("qmle-rerun", None)
             end = max(map(data.last_step, others.values()))
             curves[task] = {"qmle": data.until(qmle[task]["qmle"], end)} | others

@@ -46,4 +46,3 @@ fish-swim       std-0.3       python qmle_plus.py --env-id dm_control/fish-swim-
 humanoid-stand  explore-2     python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --action-repeat 2 --total-timesteps 1000000 --buffer-size 500000 --width 128 --eval-frequency 50000 --eval-episodes 5
 END
 python benchmark/plot.py plus_exploration "$@"
-python benchmark/plot.py plus_narrow --results benchmark/results/plus_exploration  # of that variant alone

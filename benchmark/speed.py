@@ -8,7 +8,6 @@
     cost        the same against the numbers of samples, for walker-walk and dog-walk
     discrete    the scripts of Figure 10: steps per second and peak memory
     seeds       many seeds: steps per second and GPU memory against --num-seeds
-    checkpoint  seconds and size of a checkpoint with a million transitions
 
 Writes benchmark/results/speed/<cpu or cuda>.csv, over the same part and variant, and manifests.
 """
@@ -31,30 +30,23 @@ from data import RESULTS, ROOT
 
 ON_CUDA = torch.cuda.is_available()
 
-RUN_AND_TELL = f"""import os, sys, time
-replace, replaced = os.replace, []
-os.replace = lambda *names: replaced.append((replace(*names), time.perf_counter())[1])
+RUN_AND_TELL = f"""import sys
 sys.argv = sys.argv[1:]
 __file__ = sys.argv[0]
 exec(compile(open(__file__).read(), __file__, "exec"))
 sys.path.append({str(ROOT / "benchmark")!r})
 import speed
-speed.tell(globals(), replaced)
+speed.tell(globals())
 """
 
 
-def tell(names, replaced):
-    """Prints peak memory and times of a script that has just ended.
-
-    names: its global variables. replaced: when it replaced a file, such as its checkpoint.
-    """
+def tell(names):
+    """Prints peak memory and times of a script that has just ended; names: its variables."""
     told = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
     told["gpu"] = torch.cuda.max_memory_allocated() / 1e9 if ON_CUDA else 0.0
     if os.environ.get("TELL_PARTS"):
         told["action"] = median_ms(lambda: names["policy"](names["obs"]))
         told["update"] = median_ms(names["update"])
-    if len(replaced) > 1:
-        told["checkpoint"] = statistics.median(np.diff(replaced))
     print("told", json.dumps(told), flush=True)
 
 
@@ -86,8 +78,6 @@ def run(script, *flags, parts=False):
             rows = data.read_csv(path)[1:]
             if len(rows) > 1:
                 told["speed"] += np.ptp(rows["global_step"]) / np.ptp(rows["wall_time"])
-        for path in pathlib.Path(folder).glob("runs/*/checkpoint.pt"):
-            told["size"] = path.stat().st_size / 1e6
     return told
 
 
@@ -150,14 +140,6 @@ def measure_seeds(args, record):
         told = run("qmle_continuous_multiseed.py", *flags)
         record("seeds", "together", f"gymnasium S={count}", told["speed"], "steps/s")
         record("seeds", "GPU memory", f"gymnasium S={count}", told["gpu"], "GB")
-
-
-def measure_checkpoint(args, record):
-    """One in each step of a short run."""
-    flags = ["--total-timesteps", 13, "--learning-starts", 12, "--checkpoint-frequency", 1]
-    told = run(args.script, *flags)
-    record("checkpoint", "writing 1e6 walker-walk transitions", "", told["checkpoint"], "s")
-    record("checkpoint", "size with 1e6 walker-walk transitions", "", told["size"], "MB")
 
 
 PARTS = {name[8:]: part for name, part in list(globals().items()) if name[:8] == "measure_"}

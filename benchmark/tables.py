@@ -154,8 +154,8 @@ def counterparts(figure):
     """Variants beside QMLE, each in the last tenth before its last step."""
     yield ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
     qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", figure))
-    for task, by_variant in found.items():
-        for variant, seeds in by_variant.items():
+    for task in filter(qmle.get, found):
+        for variant, seeds in found[task].items():
             end = data.last_step(seeds)
             runs = [data.until(own, end) for own in (qmle[task]["qmle"], seeds)]
             base, own = map(data.final_scores, runs)
@@ -189,24 +189,26 @@ def before(seeds, at):
 
 def plus_exploration():
     """Training returns by 190,000 steps."""
-    qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", "plus_exploration"))
-    variants = "base", "repeat", "narrow", "std-0.2", "std-0.3", "explore-2"
-    yield ["task", "QMLE", *(f"`{variant}`" for variant in variants)]
+    names = "figure_3", "plus_exploration", "plus"
+    qmle, found, plus = (data.read_curves(RESULTS / name) for name in names)
+    variants = "base", "repeat", "narrow", "std-0.2", "std-0.3"
+    yield ["task", "QMLE", *(f"`{variant}`" for variant in variants), "defaults"]
     for task, own in found.items():
         seeds = qmle[task]["qmle"], *(own.get(variant, {}) for variant in variants)
-        yield [task, *(before(each, 190_000) for each in seeds)]
+        yield [task, *(before(each, 190_000) for each in (*seeds, plus[task]["qmle_plus"]))]
 
 
 def plus_greedy():
-    """Greedy returns of evaluations after so many steps, beside MR.Q's."""
-    marks = 200_000, 500_000, 1_000_000
-    yield ["task", *(f"{mark:,}{who}" for mark in marks for who in ("", ", MR.Q"))]
-    found = {(row["method"], row["task"], row["steps"]): row["score"] for row in data.references()}
+    """Greedy returns beside MR.Q's."""
+    yield ["task", "200,000 steps", "MR.Q, 200,000", "400,000 steps", "MR.Q, 500,000"]
+    rows = [row for row in data.references() if row["method"] == "MR.Q"]
+    found = {(row["task"], row["steps"]): f"{float(row['score']):.0f}" for row in rows}
     for task in data.read_curves(RESULTS / "plus"):
         row, paths = [task], [*RESULTS.glob(f"plus/{task}/*/*_eval.csv")]
-        for mark in marks:
-            own = [greedy(path, mark) for path in paths if mark in data.read_csv(path)["global_step"]]
-            row += [with_error(own), cell(float(found["MR.Q", task, f"{mark}"]))]
+        for mark, other in ((200_000, "200000"), (400_000, "500000")):
+            tables = [data.read_csv(path) for path in paths]
+            own = [t["episodic_return"][t["global_step"] == mark] for t in tables]
+            row += [with_error([x.mean() for x in own if len(x)]), found[task, other]]
         yield row
 
 
@@ -340,7 +342,8 @@ def open_details():
 
 
 MADE_HERE = [first_run, cartpole, loop, parts, cost, seeds, discrete]
-MADE_HERE += [plus_greedy, plus_exploration, figure_3, figure_3_published, diagnosis, figure_3_why, open_details]
+MADE_HERE += [plus_greedy, plus_exploration, figure_3, figure_3_published, diagnosis]
+MADE_HERE += [figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
 for name in ("figure_5", "figure_7", "plus"):
     TABLES[name] = functools.partial(counterparts, name)
