@@ -19,7 +19,7 @@ It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag 
 - rewards over the largest discounted return so far (--max-value 200)
 - n-step returns (--n-step 1)
 - actions that last two steps (--action-repeat 1)
-- wide residual networks, normalized observations, weight decay (--weight-decay 0)
+- residual networks, normalized observations, weight decay (--weight-decay 0)
 
 Shapes: S seeds, B batch of states, N action samples per state, E elites, A action dimensions,
 H heads, n steps.

@@ -3,7 +3,7 @@
 # Leads: which variant ran on which task and for how long was decided while they ran, so no verdict is drawn from a table of means.
 #   base          the defaults before: an action each step, smallest s.d. 0.05, the best of 4 samples
 #   repeat        the same, an action lasts two steps
-#   narrow        repeat with half the width, the default now
+#   narrow        repeat with half the width (128, the default now, in place of 256)
 #   one-step      narrow without n-step returns
 #   std-0.2       narrow with a smallest s.d. of 0.2; std-0.2-wide: at full width
 #   std-0.3       narrow with a smallest s.d. of 0.3
