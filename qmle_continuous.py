@@ -77,7 +77,7 @@ class Args:
     capture_video: bool = False  # as mp4
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
-    save_model: bool = False  # write model.pt at the end
+    save_model: bool = True  # write model.pt at the end
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory, to go on from its checkpoint.pt
     track: bool = False  # log to W&B too
@@ -120,7 +120,7 @@ def make_env(env_id, render=False):
     try:
         env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
     except (gym.error.Error, ImportError) as error:
-        sys.exit(f"error: --env-id {env_id} is not known: {error}")
+        sys.exit(f"error: --env-id is {env_id}, expected e.g. dm_control/walker-walk-v0: {error}")
     space = env.action_space
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
         sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
@@ -415,7 +415,7 @@ if __name__ == "__main__":
     sizes = env.observation_space.shape[0], action_size, args.num_bins, args.buffer_size
     if run_dir and saved["sizes"] != sizes:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
-    stop = []  # obeyed after a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second one ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     on_cuda = args.cuda and torch.cuda.is_available()
@@ -469,11 +469,11 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
                 search, update = CudaGraph(search), CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, ...
+        except Exception as error:  # no compiler, full disk
             args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
-    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    torch.manual_seed(args.seed)  # the same, compiled or not
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dir = run_dir or Path("runs", re.sub("[/:]", "_", name))
     run_dir.mkdir(parents=True, exist_ok=True)

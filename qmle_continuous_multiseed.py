@@ -80,7 +80,7 @@ class Args:
     eval_frequency: Number = 0  # steps between evaluations; 0: none
     eval_episodes: Count = 10  # greedy episodes per evaluation
     # run
-    save_model: bool = False  # write a model.pt for each seed at the end, for qmle_continuous.py
+    save_model: bool = True  # write a model.pt for each seed at the end, for qmle_continuous.py
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # the first seed's run directory, to go on
     # machine
@@ -122,7 +122,7 @@ def make_env(env_id):
     try:
         env = gym.make(env_id)
     except (gym.error.Error, ImportError) as error:
-        sys.exit(f"error: --env-id {env_id} is not known: {error}")
+        sys.exit(f"error: --env-id is {env_id}, expected e.g. dm_control/walker-walk-v0: {error}")
     space = env.action_space
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
         sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
@@ -509,7 +509,7 @@ if __name__ == "__main__":
         words = saved["words"] + words  # the last one of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
-    stop = []  # obeyed after a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second one ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     # No environment is made in this process: one may start threads, which no fork survives.
@@ -597,11 +597,11 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
                 searches, update = [*map(CudaGraph, searches)], CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, ...
+        except Exception as error:  # no compiler, full disk
             args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
-    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    torch.manual_seed(args.seed)  # the same, compiled or not
 
     def act(half, search):
         """The environments of a half begin a step."""

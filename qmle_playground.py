@@ -97,7 +97,7 @@ class Args:
     eval_episodes: Count = 128  # greedy ones, each in an environment of its own
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
-    save_model: bool = False  # write model.pt at the end
+    save_model: bool = True  # write model.pt at the end
     # machine
     cuda: bool = True  # if there is a CUDA device, for jax too
     compile: bool = True  # and CUDA graphs; jax always compiles
@@ -110,8 +110,8 @@ def check_args(args):
         for low, high in getattr(kind, "__metadata__", ()):
             if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
-    if args.num_target_samples < (least := max(args.num_elites, args.num_value_samples + 1)):
-        sys.exit(f"error: --num-target-samples is below {least}, elites or value samples + 1")
+    if (m := args.num_target_samples) < (least := max(args.num_elites, args.num_value_samples + 1)):
+        sys.exit(f"error: --num-target-samples is {m}, expected {least} or more")
 
 
 def load_env(env_id):
@@ -478,7 +478,7 @@ if __name__ == "__main__":
         sys.exit("error: jax sees no GPU, torch does; pip install 'jax[cuda12]', or --no-cuda")
     env, limit = load_env(args.env_id)
     sizes = env.observation_size, env.action_size
-    stop = []  # obeyed after a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second one ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     torch.manual_seed(args.seed)
@@ -535,7 +535,7 @@ if __name__ == "__main__":
     if args.eval_frequency:
         greedy_policy(eval_envs.reset(0))
     training_losses(*networks, args, memory.sample(args.batch_size), 1)[0].backward()
-    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    torch.manual_seed(args.seed)  # the same, compiled or not
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dir = Path("runs", name)
     run_dir.mkdir(parents=True)

@@ -97,7 +97,7 @@ class Args:
     capture_video: bool = False  # of the first seed, as mp4
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
-    save_model: bool = False  # write model.pt at the end
+    save_model: bool = True  # write model.pt at the end
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory, to go on from its checkpoint.pt
     # machine
@@ -112,8 +112,8 @@ def check_args(args):
         for low, high in getattr(kind, "__metadata__", ()):
             if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
-    if args.num_target_samples < (least := max(args.num_elites, args.num_value_samples + 1)):
-        sys.exit(f"error: --num-target-samples is below {least}, elites or value samples + 1")
+    if (m := args.num_target_samples) < (least := max(args.num_elites, args.num_value_samples + 1)):
+        sys.exit(f"error: --num-target-samples is {m}, expected {least} or more")
 
 
 class PlainEnv(gym.Wrapper):
@@ -139,7 +139,7 @@ def make_env(env_id, render=False):
     try:
         env = gym.make(env_id, **({"render_mode": "rgb_array"} if render else {}))
     except (gym.error.Error, ImportError) as error:
-        sys.exit(f"error: --env-id {env_id} is not known: {error}")
+        sys.exit(f"error: --env-id is {env_id}, expected e.g. dm_control/walker-walk-v0: {error}")
     space = env.action_space
     if getattr(space.dtype, "kind", "") != "f" or np.abs([space.low, space.high]).max() >= 1e6:
         sys.exit(f"error: {env_id} has actions {space}, expected a Box of floats below 1e6")
@@ -500,7 +500,7 @@ if __name__ == "__main__":
         eval_envs = make_envs(args, run_dir / "videos" if args.capture_video else None)
     envs = make_envs(args)
     torch.set_num_threads(num_threads)
-    stop = []  # obeyed after a step; a second signal ends the run at once
+    stop = []  # obeyed after a step; a second one ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     sizes = envs.single_observation_space.shape[0], int(np.prod(envs.single_action_space.shape))
@@ -571,11 +571,11 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
                 searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
-        except Exception as error:  # no compiler, a full disk, ...
+        except Exception as error:  # no compiler, full disk
             args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
-    torch.manual_seed(args.seed)  # the same draws, compiled or not
+    torch.manual_seed(args.seed)  # the same, compiled or not
     global_step = saved["global_step"]  # of each seed
     config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"

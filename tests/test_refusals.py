@@ -24,7 +24,7 @@ REFUSALS = [  # script, flags, what the line must hold
     ("qtopt_continuous", "--cem-samples 5", ["--cem-elites 6 exceeds --cem-samples 5"]),
     (MANY, "--num-seeds 0", ["--num_seeds is 0, expected a number from 1"]),
     (MANY, "--env-id Pendulum-v1 --num-seeds 9999", ["--buffer-size is 1000000, "]),
-    ("qmle_plus", "--num-elites 17", ["--num-target-samples is below 17"]),
+    ("qmle_plus", "--num-elites 17", ["--num-target-samples is 16, expected 17"]),
     ("qmle_plus", "--evaluate-only nowhere", ["is not a file of"]),
     ("qmle_plus", "--env-id CartPole-v1", ["CartPole-v1 has actions"]),
     ("vdn_climbing", "--total-timesteps 700", ["are (700, 500, 10), expected each to be a"]),
