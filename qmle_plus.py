@@ -658,7 +658,7 @@ if __name__ == "__main__":
             row = global_step, episodic_return, length, time.time() - start
             print(*row, sep=",", file=logs[2 * k])
             log(k, "charts/episodic_return", episodic_return)
-            progress.set_postfix({"return": episodic_return}, refresh=False)
+            progress.set_postfix({f"return, seed {seeds[k]}": episodic_return}, refresh=False)
         check_finite(global_step, seeds, action=actions, obs=obs, next_obs=reached, reward=rewards)
         memory.add(obs, actions, rewards, reached, terminated, ended)
         obs = next_obs
