@@ -193,7 +193,7 @@ class Envs:
         return self.step_wait()[0]
 
     def step_async(self, actions):
-        self.envs, *self.outputs = self.step(self.envs, jnp.from_dlpack(actions))
+        self.envs, *self.outputs = self.step(self.envs, actions)
 
     def step_wait(self):
         *arrays, stats = jax.block_until_ready(self.outputs)
@@ -395,7 +395,7 @@ def training_loss(q_network, target_network, predictor, args, batch, weights):
         values = q_values(target_network, next_obs, samples, args)
         best = values.topk(args.num_elites)[1].unsqueeze(-1)
         elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
-        # The best of a few (without the mean), as in acting: that of many is too high.
+        # The best of a few (without the mean): that of many is too high.
         target = rewards + discounts * values[:, 1 : 1 + args.num_value_samples].amax(1)
     logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()
@@ -509,7 +509,7 @@ if __name__ == "__main__":
             search()
             if on_cuda:  # jax has streams of its own
                 torch.cuda.synchronize()
-            return actions
+            return jnp.from_dlpack(actions)  # which waits for all that is queued before
 
         return policy
 
@@ -569,11 +569,13 @@ if __name__ == "__main__":
         if stop or global_step >= args.total_timesteps:
             break
         learns = global_step >= args.learning_starts
-        shape = args.num_envs, sizes[1]
-        actions = policy(obs) if learns else torch.rand(shape, device=device) * 2 - 1
-        if learns:  # queued: the GPU learns while jax, which waits, simulates
-            for _ in range(args.updates_per_step):
+        if learns:
+            actions = policy(obs)
+            for _ in range(args.updates_per_step):  # queued; the GPU learns while jax simulates
                 metrics = update()
+        else:
+            uniform = torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1
+            actions = jnp.from_dlpack(uniform)
         envs.step_async(actions)
         obs, rows, stats = envs.step_wait()
         global_step += args.num_envs

@@ -16,7 +16,7 @@ It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag 
 - TD targets from the best of few samples (--num-value-samples 15)
 - two Q networks, between their mean and the smaller one (--num-heads 1)
 - Q as a distribution over atoms, by cross-entropy (--num-atoms 0)
-- rewards over the largest discounted return so far (--max-value 200)
+- rewards over the largest discounted sum so far (--max-value 200)
 - n-step returns (--n-step 1)
 - actions that last two steps (--action-repeat 1)
 - residual networks, normalized observations, weight decay (--weight-decay 0)
@@ -388,7 +388,7 @@ def training_loss(q_network, target_network, predictor, args, batch, weights):
         values = q_values(target_network, next_obs, samples, args)
         best = values.topk(args.num_elites)[1].unsqueeze(-1)
         elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
-        # The best of a few (without the mean), as in acting: that of many is too high.
+        # The best of a few (without the mean): that of many is too high.
         target = rewards + discounts * values[:, 1 : 1 + args.num_value_samples].amax(1)
     logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()

@@ -49,7 +49,7 @@ def play(seed, spread=False, num_envs=4, num_steps=25):
     actions = torch.zeros(num_steps, num_envs, 1)
     actions[[3, 5], [1, 2]] = torch.tensor([[1.0], [-1.0]])  # terminates, diverges
     for action in actions:
-        envs.step_async(action)
+        envs.step_async(jax.dlpack.from_dlpack(action))
         for own, new in zip((seen, rows, stats), envs.step_wait(), strict=True):
             own.append(torch.tensor(np.array(new)))
     assert step._cache_size() == 1  # compiled once
