@@ -527,8 +527,7 @@ if __name__ == "__main__":
     learnt = [value for own in networks[::2] for value in own.parameters() if value.requires_grad]
     adam = {"lr": args.learning_rate, "weight_decay": args.weight_decay, "capturable": on_cuda}
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
-    inputs = training_losses, networks, optimizer, memory, args
-    update = graph(functools.partial(train_step, *inputs))
+    update = graph(lambda: train_step(training_losses, networks, optimizer, memory, args))
     print("compiling", file=sys.stderr)
     obs = envs.reset(args.seed % 2**31, spread=True)
     policy(obs)
@@ -574,8 +573,7 @@ if __name__ == "__main__":
             for _ in range(args.updates_per_step):  # queued; the GPU learns while jax simulates
                 metrics = update()
         else:
-            uniform = torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1
-            actions = jnp.from_dlpack(uniform)
+            actions = jnp.from_dlpack(torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1)
         envs.step_async(actions)
         obs, rows, stats = envs.step_wait()
         global_step += args.num_envs
