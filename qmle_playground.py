@@ -12,7 +12,7 @@
 The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tasks, in jax. Other:
 - one jitted call steps all environments and resets those that have ended
 - one search for all, each with a smallest s.d. of its own (--explore-std 0: none)
-- the GPU learns (--updates-per-step) while it simulates the next step
+- updates (--updates-per-step) are queued before the next step is simulated
 - uniform replay: an update would have to sum millions of priorities
 - no checkpoint: a run takes minutes, and keeps its curves if interrupted
 
@@ -570,7 +570,7 @@ if __name__ == "__main__":
         learns = global_step >= args.learning_starts
         if learns:
             actions = policy(obs)
-            for _ in range(args.updates_per_step):  # queued; the GPU learns while jax simulates
+            for _ in range(args.updates_per_step):  # queued before jax simulates
                 metrics = update()
         else:
             actions = jnp.from_dlpack(torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1)

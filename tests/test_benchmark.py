@@ -142,8 +142,10 @@ def test_commands_and_results(name, tmp_path):
     if not folder.is_dir():  # not yet run
         return
     manifest = launch.read_manifest(folder)
-    assert manifest.keys() <= {run.key() for run in runs}
-    for run in [run for run in runs if run.key() in manifest]:
+    if name == "plus":  # a part so far
+        runs = [run for run in runs if run.key() in manifest]
+    assert manifest.keys() == {run.key() for run in runs}
+    for run in runs:
         assert run.is_done(manifest) and "/" not in manifest[run.key()]["device"]
         for path in [] if run.is_illustration else run.paths():
             rows = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)

@@ -13,7 +13,7 @@ from pytest import fixture, mark, raises
 
 SCRIPT = ROOT / "qmle_continuous.py"
 HARD = tiny(MAIN, "dm_control/reacher-hard-v0", 1600)
-HARD += " --no-compile --buffer-size 1500 --seed 5 --save-model"
+HARD += " --no-compile --buffer-size 1500 --seed 5"
 
 
 def the_run(folder):
@@ -36,7 +36,7 @@ RUNS += [("dqn_discretized", "--env-id CartPole-v1"), *COUNTERPARTS.values()]
 
 @mark.parametrize("script, own", RUNS)
 def test_same_run_resumed_evaluated_or_neither(script, own, run, tmp_path):
-    flags = f"{tiny(script, 'Pendulum-v1', 430)} --seed 5 {own} --save-model"
+    flags = f"{tiny(script, 'Pendulum-v1', 430)} --seed 5 {own}"
     first = "--eval-frequency 150 --total-timesteps 267 --checkpoint-frequency 267"
     extras = first[:20], first, "", "--seed 6 --total-timesteps 220"
     one, two, plain, other = (run(script, f"{flags} {x}")["run_dir"] for x in extras)

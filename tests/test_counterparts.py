@@ -226,7 +226,7 @@ def test_many_seeds_of_it_run(kind, tmp_path, run, play):
     script, own = COUNTERPARTS[kind]
     generator = conftest.ROOT / "benchmark/many_seeds.py"
     assert not conftest.run_process(generator, f"{script} .", tmp_path)[0]
-    flags = f"{conftest.tiny(script, 'Pendulum-v1', 210)} --num-seeds 3 {own} --save-model"
+    flags = f"{conftest.tiny(script, 'Pendulum-v1', 210)} --num-seeds 3 {own}"
     end = run(str(tmp_path / f"{script}_multiseed"), flags)
     assert len(list(tmp_path.glob("runs/*/model.pt"))) == 3 and "metrics" in end
     assert play(script, end["run_dirs"][0]) < 0

@@ -71,7 +71,7 @@ def test_search_sets_differ():
 
 def test_actions_and_transitions_belong(run, play):
     flags = f"{tiny(NAME, 'Echo', 210)} {SEEDS} --seed 4 --eval-frequency 200 --eval-episodes 2"
-    end = run(NAME, f"{flags} --save-model --train-frequency 1")
+    end = run(NAME, f"{flags} --train-frequency 1")
     memory = end["memory"]
     memory.store()
     for k, run_dir in enumerate(end["run_dirs"]):

@@ -17,7 +17,7 @@ from mujoco_playground import State
 
 NAME = "qmle_playground"
 TINY = "--num-envs 4 --width 8 --batch-size 16 --learning-starts 40 --eval-episodes 3"
-TINY += " --total-timesteps 400 --save-model"
+TINY += " --total-timesteps 400"
 
 
 class Toy:

@@ -120,7 +120,7 @@ def test_search_set():
 
 def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
     name, num_updates, adam_step = "qmle_plus", 0, torch.optim.AdamW.step
-    flags = f"{tiny(name, 'Reach', 300)} --num-seeds 2 --width 8 --train-frequency 7 --save-model"
+    flags = f"{tiny(name, 'Reach', 300)} --num-seeds 2 --width 8 --train-frequency 7"
 
     def step(self):
         nonlocal num_updates

@@ -59,7 +59,7 @@ def test_outputs_of_default_settings(script, tmp_path, play):
     """Copied alone into an empty folder; qmle_continuous.py is compiled and tracked."""
     flags = "--env-id Pendulum-v1 --total-timesteps 1110 --eval-frequency 600 --eval-episodes 1"
     flags += " --track" if script == MAIN else " --no-compile"
-    flags += f" {SEARCH}" * (script != LEARNING[2]) + " --save-model"
+    flags += f" {SEARCH}" * (script != LEARNING[2])
     path = tmp_path / f"{script}.py"
     shutil.copy(ROOT / path.name, path)
     status, output, errors = run_process(path, flags, tmp_path, PYTHONPATH="")
