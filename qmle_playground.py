@@ -36,8 +36,6 @@ from typing import Annotated
 os.environ.setdefault("MUJOCO_GL", "disabled")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs memory too
 os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")  # TF32 is too coarse for physics
-# jax's CUDA graphs fail with memory of torch.
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_gpu_enable_command_buffer="
 
 import numpy as np
 import psutil
@@ -166,7 +164,7 @@ def step_envs(env, limit, envs, actions):
 
 
 class Envs:
-    """N environments that share arrays with torch, without a copy."""
+    """N environments, whose arrays torch reads without a copy."""
 
     def __init__(self, env, limit, step, num_envs):
         self.env, self.limit, self.step, self.num_envs = env, limit, step, num_envs
@@ -509,7 +507,8 @@ if __name__ == "__main__":
             search()
             if on_cuda:  # jax has streams of its own
                 torch.cuda.synchronize()
-            return jnp.from_dlpack(actions)  # which waits for all that is queued before
+            # Waits for what is queued. A copy, as jax's CUDA graphs need memory of its own.
+            return jnp.from_dlpack(actions) + 0
 
         return policy
 
@@ -573,7 +572,8 @@ if __name__ == "__main__":
             for _ in range(args.updates_per_step):  # queued before jax simulates
                 metrics = update()
         else:
-            actions = jnp.from_dlpack(torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1)
+            actions = torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1
+            actions = jnp.from_dlpack(actions) + 0
         envs.step_async(actions)
         obs, rows, stats = envs.step_wait()
         global_step += args.num_envs

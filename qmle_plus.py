@@ -12,7 +12,7 @@
 
 It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag takes it away):
 - a Gaussian predictor with learned s.d. that learns several elites (--num-elites 1)
-- acting on the best of few samples (--num-explore-samples 64)
+- acting on the best of few samples (--num-explore-samples 64) of a wider one (--explore-std 0)
 - TD targets from the best of few samples (--num-value-samples 15)
 - two Q networks, between their mean and the smaller one (--num-heads 1)
 - Q as a distribution over atoms, by cross-entropy (--num-atoms 0)
@@ -68,7 +68,7 @@ class Args:
     action_repeat: Count = 2  # environment steps per action
     learning_rate: Share = 3e-4  # step size of AdamW
     weight_decay: Share = 0.01  # of AdamW
-    buffer_size: Count = 500_000  # transitions in the memory
+    buffer_size: Count = 500_000  # transitions
     gamma: Share = 0.99  # discount factor
     n_step: Count = 3  # actions in a TD target
     batch_size: Count = 256  # transitions per update
@@ -76,13 +76,14 @@ class Args:
     train_frequency: Count = 1  # actions per update
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 2  # to act on the best of
+    explore_std: Share = 0.3  # least s.d. of exploration
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
-    num_value_samples: Count = 4  # of the search set, for a TD target
+    num_value_samples: Count = 4  # of those, for a TD target
     num_elites: Count = 4  # best samples, to learn
     uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of the search set; the rest is Gaussian
-    min_std: Positive = 0.3  # of the Gaussian, in half-ranges
-    max_std: Positive = 0.6  # of the Gaussian
+    min_std: Positive = 0.05  # of the Gaussian, in half-ranges
+    max_std: Positive = 0.6  # of it
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
     width: Count = 128  # of layers; 4 times inside blocks
@@ -93,7 +94,7 @@ class Args:
     importance_exponent: Share = 0.2  # beta, constant
     # evaluation
     eval_frequency: Number = 0  # steps between evaluations; 0: none
-    eval_episodes: Count = 10  # greedy episodes per evaluation
+    eval_episodes: Count = 10  # greedy ones in each
     capture_video: bool = False  # of the first seed, as mp4
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
@@ -349,11 +350,11 @@ def q_values(q_network, obs, actions, args):
 @torch.no_grad()
 def best_action(q_network, predictor, args, obs, explores=False):
     """The best action (A,) for an observation (obs_size,); explores: of few Gaussian samples."""
-    predicted = predictor(obs := obs.unsqueeze(0))
+    mean, std = predictor(obs := obs.unsqueeze(0))
     if explores:
-        actions = sample_gaussian(*predicted, args.num_explore_samples)
+        actions = sample_gaussian(mean, std.clamp(args.explore_std), args.num_explore_samples)
     else:
-        actions = sample_actions(*predicted, args.num_greedy_samples, args)
+        actions = sample_actions(mean, std, args.num_greedy_samples, args)
     return actions[0, q_values(q_network, obs, actions, args)[0].argmax()]
 
 
@@ -634,10 +635,8 @@ if __name__ == "__main__":
         if last:
             break
         learns = global_step >= args.learning_starts
-        shape = len(seeds), sizes[1]
-        actions = policy(obs, explores=True) if learns else torch.rand(shape).numpy() * 2 - 1
-        envs.step_async(actions)
-        # Learn while the environments step.
+        actions = policy(obs, True) if learns else torch.rand_like(host_actions).numpy() * 2 - 1
+        envs.step_async(actions)  # and learn meanwhile
         if learns and is_due(args.train_frequency * args.action_repeat):
             metrics = update()
         next_obs, rewards, terminated, truncated, infos = envs.step_wait()
