@@ -19,7 +19,7 @@ from moviepy import VideoFileClip
 from PIL import Image
 
 MODELS, MEDIA = data.ROOT / "models", data.ROOT / "docs" / "media"
-SECONDS, FPS = 3.5, 20  # of a film, and pictures per second
+SECONDS, FPS = 3.5, 20
 PARTS = {"dog-walk": (11.25, 0), "fish-swim": (14, 0), "quadruped-walk": (6, 2)}  # second, camera
 STRIP = "walker-run cheetah-run hopper-hop quadruped-walk dog-walk fish-swim".split()
 

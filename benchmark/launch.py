@@ -279,7 +279,7 @@ def end_scripts():
     """Ends scripts of local jobs, which write checkpoints; submitit ends jobs alone."""
     scripts = []
     for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
+        with contextlib.suppress(psutil.NoSuchProcess):
             if "submitit.core._submit" in process.cmdline():
                 scripts += process.children()
     for script in scripts:
@@ -306,7 +306,7 @@ if __name__ == "__main__":
             raise ValueError(f"--tasks has {unknown}, expected some of {tasks}")
         runs = [run for run in runs if run.task in (args.tasks or tasks)]
         if args.smoke and not args.results:
-            shutil.rmtree(results, ignore_errors=True)  # a smoke test tests what is here now
+            shutil.rmtree(results, ignore_errors=True)
         todo = [run for run in runs if not run.is_done(read_manifest(results))]
     except ValueError as error:
         sys.exit(f"error: {error}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all; total steps are chosen by the targets:
 # walker-walk 950, cheetah-run 850, humanoid-walk 900, and what FastTD3 publishes after 5e7 steps.
-# Not run yet: results/playground/<task>/stopped are beginnings (seed 1, --total-timesteps 100000000 --eval-frequency 8192000).
+# Not run yet as it stands: results/playground has single runs of seed 1, most of them stopped (seed_1.json has command and note).
 #   usage: benchmark/playground.sh [extra flags ...]
 # Results: benchmark/results/playground/<task>/qmle_playground/seed_K.csv (training), seed_K_eval.csv, seed_K.json
 set -euo pipefail

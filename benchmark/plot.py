@@ -28,7 +28,7 @@ METHODS = (
     ",QT-Opt,AQL (continuous),AQL (discretised),ddpg,ddpg-lr-1e-4,qtopt,aql,aql-discrete"
 )
 LOOKS = dict(zip(METHODS.split(","), STYLES[8:], strict=True))
-LOOKS |= {"qmle_discrete": QMLE, "dqn_discretized": DQN}
+LOOKS |= {"qmle_discrete": QMLE, "dqn_discretized": DQN, "MR.Q": LOOKS["SAC"]}
 NAMES = {"qmle": "QMLE", "qmle_discrete": "QMLE", "dqn": "DQN", "dqn_discretized": "DQN"}
 NAMES |= {"ddpg": "DDPG", "qtopt": "QT-Opt", "aql": "AQL"}
 THOUSANDS = EngFormatter(sep="")

@@ -19,7 +19,8 @@
 #              no-decay        --weight-decay 0: no weight decay
 #              wide            --width 256: twice the width
 #              repeat-1        --action-repeat 1: an action each step
-#              narrow-std      --min-std 0.05: a Gaussian that may shrink
+#              wide-search     --min-std 0.3: a Gaussian that stays wide in every search
+#              sharp           --explore-std 0: one that may shrink in exploration too
 #              hard-target     --target-update-rate 1: no running average of weights
 #   scores     of a seed: area, the mean return of all its training episodes, divided by MR.Q's return at 300,000 steps of that
 #              task (between its published 200,000 and 500,000: cheetah-run 862, fish-swim 467,
@@ -107,11 +108,16 @@ fish-swim       repeat-1        python qmle_plus.py --env-id dm_control/fish-swi
 hopper-hop      repeat-1        python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
 humanoid-stand  repeat-1        python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
 dog-walk        repeat-1        python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --action-repeat 1
-cheetah-run     narrow-std      python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
-fish-swim       narrow-std      python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
-hopper-hop      narrow-std      python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
-humanoid-stand  narrow-std      python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
-dog-walk        narrow-std      python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.05
+cheetah-run     wide-search     python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.3
+cheetah-run     sharp           python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --explore-std 0
+fish-swim       wide-search     python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.3
+fish-swim       sharp           python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --explore-std 0
+hopper-hop      wide-search     python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.3
+hopper-hop      sharp           python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --explore-std 0
+humanoid-stand  wide-search     python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.3
+humanoid-stand  sharp           python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --explore-std 0
+dog-walk        wide-search     python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --min-std 0.3
+dog-walk        sharp           python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --explore-std 0
 cheetah-run     hard-target     python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1
 fish-swim       hard-target     python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1
 hopper-hop      hard-target     python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --target-update-rate 1

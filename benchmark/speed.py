@@ -90,7 +90,7 @@ def measure_loop(args, record):
     for _ in range(args.repetitions):
         speeds = {}
         for name, (script, flags) in variants.items():
-            steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps  # it is slow
+            steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps
             speeds[name] = run(script, "--total-timesteps", steps, *flags)["speed"]
             record("loop", "training", name, speeds[name], "steps/s")
         if args.against:

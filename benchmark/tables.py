@@ -54,9 +54,14 @@ def greedy(path, at):
     return rows["episodic_return"][rows["global_step"] == at].mean()
 
 
+def greedy_at(folder, at):
+    """Of each seed that was evaluated then."""
+    paths = sorted((RESULTS / folder).glob("*_eval.csv"))
+    return [greedy(path, at) for path in paths if at in data.read_csv(path)["global_step"]]
+
+
 def first_run():
-    paths = [RESULTS / f"first_run/seed_{seed}_eval.csv" for seed in (1, 2, 3)]
-    returns = [greedy(path, 200_000) for path in paths]
+    returns = greedy_at("first_run", 200_000)
     yield ["greedy policy, five episodes, 200,000 steps", "mean", "seed 1", "seed 2", "seed 3"]
     yield ["return", *map(cell, (np.mean(returns), *returns))]
 
@@ -191,23 +196,32 @@ def plus_exploration():
     """Training returns by 190,000 steps."""
     names = "figure_3", "plus_exploration", "plus"
     qmle, found, plus = (data.read_curves(RESULTS / name) for name in names)
-    variants = "base", "repeat", "narrow", "std-0.2", "std-0.3"
-    yield ["task", "QMLE", *(f"`{variant}`" for variant in variants), "defaults"]
+    variants = "qmle base repeat narrow std-0.2 std-0.3 wide-search qmle_plus".split()
+    yield ["task", *(f"`{variant}`" for variant in variants)]
     for task, own in found.items():
-        seeds = qmle[task]["qmle"], *(own.get(variant, {}) for variant in variants)
-        yield [task, *(before(each, 190_000) for each in (*seeds, plus[task]["qmle_plus"]))]
+        own |= qmle[task] | plus[task]
+        yield [task, *(before(own.get(variant, {}), 190_000) for variant in variants)]
 
 
-def plus_greedy():
-    """Greedy returns after 200,000 steps beside MR.Q's."""
-    yield ["task", "greedy, 200,000 steps", "MR.Q, 200,000 steps"]
+def plus():
+    """Greedy returns, beside MR.Q's."""
+    steps, both = (200_000, 500_000, 1_000_000), []
+    columns = [f"{method}, {n:,}" for n in steps for method in ("plus", "MR.Q")]
+    yield ["task", "QMLE", "plus", "difference", *columns]
     rows = [row for row in data.references() if row["method"] == "MR.Q"]
-    form = "{:.0f} ({:.0f})".format
-    found = {(r["task"], r["steps"]): form(float(r["score"]), float(r["error"])) for r in rows}
+    other = {(row["task"], int(row["steps"])): float(row["score"]) for row in rows}
     for task in data.read_curves(RESULTS / "plus"):
-        paths = RESULTS.glob(f"plus/{task}/*/*_eval.csv")
-        returns = [greedy(path, 200_000) for path in paths]
-        yield [task, with_error(returns), found[task, "200000"]]
+        folders = f"figure_3/{task}/qmle", f"plus/{task}/qmle_plus"
+        base, own = (np.array(data.greedy_returns(RESULTS / folder)) for folder in folders)
+        row = [task, with_error(base), with_error(own)]
+        row.append(with_interval(welch([own], [base], 0.95)) if len(base) else "")
+        for n in steps:
+            returns = greedy_at(folders[1], n)
+            row += [cell(np.mean(returns)) if returns else "", cell(other[task, n])]
+        if returns:
+            both.append([np.mean(returns), other[task, n]])
+        yield row
+    yield [f"mean of {len(both)}", *[""] * 7, *map(cell, np.mean(both, axis=0))]
 
 
 def figure_3():
@@ -340,10 +354,10 @@ def open_details():
 
 
 MADE_HERE = [first_run, cartpole, loop, parts, cost, seeds, discrete]
-MADE_HERE += [plus_greedy, plus_exploration, figure_3, figure_3_published, diagnosis]
+MADE_HERE += [plus, plus_exploration, figure_3, figure_3_published, diagnosis]
 MADE_HERE += [figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
-for name in ("figure_5", "figure_7", "plus"):
+for name in ("figure_5", "figure_7"):
     TABLES[name] = functools.partial(counterparts, name)
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
     TABLES[name] = functools.partial(learning, name)
