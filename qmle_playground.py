@@ -10,7 +10,7 @@
     python qmle_playground.py --evaluate-only runs/<run>
 
 The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tasks, in jax. Other:
-- one jitted call steps all environments and resets those that have ended
+- one jitted call steps all environments and resets those that have ended; no action repeat
 - one search for all, each with a smallest s.d. of its own (--explore-std 0: none)
 - updates (--updates-per-step) are queued before the next step is simulated
 - uniform replay: an update would have to sum millions of priorities
@@ -18,7 +18,7 @@ The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tas
 
 Rows of episodes.csv are means of episodes that ended at a step; seconds are since Python's start.
 
-Shapes: N environments, B batch of states, M action samples per state, E elites, A action
+Shapes: N environments or action samples per state, B batch of states, E elites, A action
 dimensions, H heads, n steps.
 """
 
@@ -507,7 +507,7 @@ if __name__ == "__main__":
             search()
             if on_cuda:  # jax has streams of its own
                 torch.cuda.synchronize()
-            # Waits for what is queued. A copy, as jax's CUDA graphs need memory of its own.
+            # A copy, as jax's CUDA graphs fail with memory of torch.
             return jnp.from_dlpack(actions) + 0
 
         return policy
@@ -573,7 +573,7 @@ if __name__ == "__main__":
                 metrics = update()
         else:
             actions = torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1
-            actions = jnp.from_dlpack(actions) + 0
+            actions = jnp.from_dlpack(actions) + 0  # waits for what is queued
         envs.step_async(actions)
         obs, rows, stats = envs.step_wait()
         global_step += args.num_envs

@@ -12,14 +12,14 @@
 
 It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag takes it away):
 - a Gaussian predictor with learned s.d. that learns several elites (--num-elites 1)
-- acting on the best of few samples (--num-explore-samples 64) of a wider one (--explore-std 0)
+- acting on the best of few (--num-explore-samples 64), wider samples (--explore-std 0)
 - TD targets from the best of few samples (--num-value-samples 15)
 - two Q networks, between their mean and the smaller one (--num-heads 1)
 - Q as a distribution over atoms, by cross-entropy (--num-atoms 0)
 - rewards over the largest discounted sum so far (--max-value 200)
 - n-step returns (--n-step 1)
 - actions that last two steps (--action-repeat 1)
-- residual networks, normalized observations, weight decay (--weight-decay 0)
+- residual networks, normalized observations; weight decay (--weight-decay 0)
 
 Shapes: S seeds, B batch of states, N action samples per state, E elites, A action dimensions,
 H heads, n steps.
@@ -76,14 +76,14 @@ class Args:
     train_frequency: Count = 1  # actions per update
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 2  # to act on the best of
-    explore_std: Share = 0.3  # least s.d. of exploration
+    explore_std: Share = 0.3  # their least s.d., in half-ranges
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of those, for a TD target
     num_elites: Count = 4  # best samples, to learn
     uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of the search set; the rest is Gaussian
-    min_std: Positive = 0.05  # of the Gaussian, in half-ranges
-    max_std: Positive = 0.6  # of it
+    min_std: Positive = 0.05  # least s.d. of the Gaussian
+    max_std: Positive = 0.6  # largest
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
     width: Count = 128  # of layers; 4 times inside blocks

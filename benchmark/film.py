@@ -20,7 +20,7 @@ from PIL import Image
 
 MODELS, MEDIA = data.ROOT / "models", data.ROOT / "docs" / "media"
 SECONDS, FPS = 3.5, 20
-PARTS = {"dog-walk": (11.25, 0), "fish-swim": (14, 0), "quadruped-walk": (6, 2)}  # second, camera
+PARTS = {"dog-walk": (11.25, 0), "fish-swim": (8.5, 0), "quadruped-walk": (6, 2)}  # second, camera
 STRIP = "walker-run cheetah-run hopper-hop quadruped-walk dog-walk fish-swim".split()
 
 

@@ -64,4 +64,4 @@ if __name__ == "__main__":
         if text.count(before) != 1:
             sys.exit(f"error: {SCRIPT} has {text.count(before)} times {before!r}, expected once")
         text = text.replace(before, after)
-    data.write_whole(args.folder / SCRIPT, text)
+    data.write_whole(args.folder / SCRIPT, text)  # another launcher's job may be reading it

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all; total steps are chosen by the targets:
-# walker-walk 950, cheetah-run 850, humanoid-walk 900, and what one uninterrupted half hour allows.
+# walker-walk 950, cheetah-run 850, humanoid-walk 900, each run within half an hour.
 # Not run yet as it stands: results/playground has single runs of seed 1, most of them stopped (seed_1.json has command and note).
 #   usage: benchmark/playground.sh [extra flags ...]
 # Results: benchmark/results/playground/<task>/qmle_playground/seed_K.csv (training), seed_K_eval.csv, seed_K.json

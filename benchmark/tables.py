@@ -55,7 +55,7 @@ def greedy(path, at):
 
 
 def greedy_at(folder, at):
-    """Of each seed that was evaluated then."""
+    """Greedy return of each seed that was evaluated then."""
     paths = sorted((RESULTS / folder).glob("*_eval.csv"))
     return [greedy(path, at) for path in paths if at in data.read_csv(path)["global_step"]]
 
@@ -159,7 +159,7 @@ def counterparts(figure):
     """Variants beside QMLE, each in the last tenth before its last step."""
     yield ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
     qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", figure))
-    for task in filter(qmle.get, found):
+    for task in found:
         for variant, seeds in found[task].items():
             end = data.last_step(seeds)
             runs = [data.until(own, end) for own in (qmle[task]["qmle"], seeds)]
@@ -205,7 +205,7 @@ def plus_exploration():
 
 def plus():
     """Greedy returns, beside MR.Q's."""
-    steps, both = (200_000, 500_000, 1_000_000), []
+    steps, both = (200_000, 1_000_000), []
     columns = [f"{method}, {n:,}" for n in steps for method in ("plus", "MR.Q")]
     yield ["task", "QMLE", "plus", "difference", *columns]
     rows = [row for row in data.references() if row["method"] == "MR.Q"]
@@ -217,11 +217,11 @@ def plus():
         row.append(with_interval(welch([own], [base], 0.95)) if len(base) else "")
         for n in steps:
             returns = greedy_at(folders[1], n)
-            row += [cell(np.mean(returns)) if returns else "", cell(other[task, n])]
-        if returns:
+            row += [with_error(returns), cell(other[task, n])]
+        if returns:  # a million steps
             both.append([np.mean(returns), other[task, n]])
         yield row
-    yield [f"mean of {len(both)}", *[""] * 7, *map(cell, np.mean(both, axis=0))]
+    yield [f"mean of {len(both)}", *[""] * 5, *map(cell, np.mean(both, axis=0))]
 
 
 def figure_3():
