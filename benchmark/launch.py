@@ -279,7 +279,7 @@ def end_scripts():
     """Ends scripts of local jobs, which write checkpoints; submitit ends jobs alone."""
     scripts = []
     for process in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it ended meanwhile
             if "submitit.core._submit" in process.cmdline():
                 scripts += process.children()
     for script in scripts:

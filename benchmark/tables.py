@@ -204,24 +204,20 @@ def plus_exploration():
 
 
 def plus():
-    """Greedy returns, beside MR.Q's."""
-    steps, both = (200_000, 1_000_000), []
-    columns = [f"{method}, {n:,}" for n in steps for method in ("plus", "MR.Q")]
-    yield ["task", "QMLE", "plus", "difference", *columns]
+    """Greedy returns at the end of the runs and after 200,000 steps."""
+    yield ["task", "plus", "MR.Q", "QMLE", "difference", "plus, 200,000", "MR.Q, 200,000"]
     rows = [row for row in data.references() if row["method"] == "MR.Q"]
     other = {(row["task"], int(row["steps"])): float(row["score"]) for row in rows}
+    both = []
     for task in data.read_curves(RESULTS / "plus"):
-        folders = f"figure_3/{task}/qmle", f"plus/{task}/qmle_plus"
-        base, own = (np.array(data.greedy_returns(RESULTS / folder)) for folder in folders)
-        row = [task, with_error(base), with_error(own)]
+        folders = f"plus/{task}/qmle_plus", f"figure_3/{task}/qmle"
+        own, base = (np.array(data.greedy_returns(RESULTS / folder)) for folder in folders)
+        row = [task, with_error(own), cell(other[task, 1_000_000]), with_error(base)]
         row.append(with_interval(welch([own], [base], 0.95)) if len(base) else "")
-        for n in steps:
-            returns = greedy_at(folders[1], n)
-            row += [with_error(returns), cell(other[task, n])]
-        if returns:  # a million steps
-            both.append([np.mean(returns), other[task, n]])
-        yield row
-    yield [f"mean of {len(both)}", *[""] * 5, *map(cell, np.mean(both, axis=0))]
+        if greedy_at(folders[0], 1_000_000):
+            both.append([own.mean(), other[task, 1_000_000]])
+        yield [*row, with_error(greedy_at(folders[0], 200_000)), cell(other[task, 200_000])]
+    yield [f"mean of {len(both)}", *map(cell, np.mean(both, axis=0)), *[""] * 4]
 
 
 def figure_3():
