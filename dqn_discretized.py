@@ -69,7 +69,7 @@ class Args:
     capture_video: bool = False  # as mp4
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
-    save_model: bool = True  # write model.pt at the end
+    save_model: bool = True  # write model.pt
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory or its checkpoint.pt to go on from
     track: bool = False  # log to W&B too
@@ -407,7 +407,7 @@ if __name__ == "__main__":
             search()
             _, batch, weights = memory.sample(args.batch_size)
             training_loss(q_network, target_network, args, batch, weights)[0].backward()
-            torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+            torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
             search, update = CudaGraph(search), CudaGraph(update)
         except Exception as error:  # no compiler, full disk
             torch.compiler.set_stance("force_eager")
@@ -477,7 +477,7 @@ if __name__ == "__main__":
             save(state, checkpoint)
             if stop:
                 tqdm.write(f"stopped; to go on: python '{sys.argv[0]}' --resume '{run_dir}'")
-                sys.exit(128 + stop[0])
+                break
         if is_due(args.eval_frequency):
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:
@@ -517,3 +517,5 @@ if __name__ == "__main__":
             progress.set_postfix({"return": episodic_return}, refresh=False)
     if args.save_model:
         save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
+    if stop:
+        sys.exit(128 + stop[0])

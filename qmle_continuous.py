@@ -77,7 +77,7 @@ class Args:
     capture_video: bool = False  # as mp4
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
-    save_model: bool = True  # write model.pt at the end
+    save_model: bool = True  # write model.pt
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory, to go on from its checkpoint.pt
     track: bool = False  # log to W&B too
@@ -453,7 +453,7 @@ if __name__ == "__main__":
     def update():
         return train_step(q_network, target_network, optimizer, memory, args)
 
-    # For speed: compiled functions, bfloat16, CUDA graphs.
+    # For speed: compiled functions, CUDA graphs.
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
@@ -467,7 +467,7 @@ if __name__ == "__main__":
             _, batch, weights = memory.sample(args.batch_size)
             training_loss(q_network, target_network, args, batch, weights)[0].backward()
             if on_cuda:
-                torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+                torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
                 search, update = CudaGraph(search), CudaGraph(update)
         except Exception as error:  # no compiler, full disk
             args.bfloat16 = False
@@ -538,7 +538,7 @@ if __name__ == "__main__":
             save(state, checkpoint)
             if stop:
                 tqdm.write(f"stopped; to go on: python '{sys.argv[0]}' --resume '{run_dir}'")
-                sys.exit(128 + stop[0])
+                break
         if is_due(args.eval_frequency):
             returns = evaluate(policy, args, stop, run_dir / "videos" / str(global_step))
             if stop:
@@ -580,3 +580,5 @@ if __name__ == "__main__":
             progress.set_postfix({"return": episodic_return}, refresh=False)
     if args.save_model:
         save(model | {"q_network": q_network.state_dict()}, run_dir / "model.pt")
+    if stop:
+        sys.exit(128 + stop[0])

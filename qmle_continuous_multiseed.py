@@ -80,7 +80,7 @@ class Args:
     eval_frequency: Number = 0  # steps between evaluations; 0: none
     eval_episodes: Count = 10  # greedy episodes per evaluation
     # run
-    save_model: bool = True  # write a model.pt for each seed at the end, for qmle_continuous.py
+    save_model: bool = True  # write a model.pt for each seed, for qmle_continuous.py
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # the first seed's run directory, to go on
     # machine
@@ -559,7 +559,7 @@ if __name__ == "__main__":
     memory = ReplayMemory(args, *sizes[:2], device, seeds=[S])
     global_step = saved["global_step"]  # of each seed
     args.on_grid = 0 < args.discrete_until >= global_step
-    # For speed: compiled functions, bfloat16, CUDA graphs.
+    # For speed: compiled functions, CUDA graphs.
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
@@ -595,7 +595,7 @@ if __name__ == "__main__":
             _, batch, weights = memory.sample(args.batch_size)
             training_losses([online, target], batch, weights)[0].sum().backward()
             if on_cuda:
-                torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+                torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
                 searches, update = [*map(CudaGraph, searches)], CudaGraph(update)
         except Exception as error:  # no compiler, full disk
             args.bfloat16 = False
@@ -671,7 +671,7 @@ if __name__ == "__main__":
                 if stop:
                     command = f"python '{sys.argv[0]}' --resume '{run_dirs[0]}'"
                     tqdm.write(f"stopped; to go on: {command}")
-                    sys.exit(128 + stop[0])
+                    break
             if is_due(args.eval_frequency):
                 returns = evaluate(policy, eval_envs, args, stop)
                 if stop:
@@ -730,3 +730,5 @@ if __name__ == "__main__":
         model |= {"sizes": sizes, "global_step": global_step}
         model["q_network"] = {name: value[k].detach().clone() for name, value in online.items()}
         save(model, run_dirs[k] / "model.pt")
+    if stop:
+        sys.exit(128 + stop[0])

@@ -95,7 +95,7 @@ class Args:
     eval_episodes: Count = 128  # greedy ones, each in an environment of its own
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
-    save_model: bool = True  # write model.pt at the end
+    save_model: bool = True  # write model.pt
     # machine
     cuda: bool = True  # if there is a CUDA device, for jax too
     compile: bool = True  # and CUDA graphs; jax always compiles
@@ -495,7 +495,7 @@ if __name__ == "__main__":
     best, training_losses = (torch.compile(f, **options) for f in (best_actions, training_loss))
     graph = lambda function: function  # noqa: E731
     if args.compile and on_cuda:
-        torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+        torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
         graph = CudaGraph
 
     def make_policy(num_envs, *least_std):

@@ -98,7 +98,7 @@ class Args:
     capture_video: bool = False  # of the first seed, as mp4
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
-    save_model: bool = True  # write model.pt at the end
+    save_model: bool = True  # write model.pt
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory, to go on from its checkpoint.pt
     # machine
@@ -522,7 +522,7 @@ if __name__ == "__main__":
     for own, values in zip(networks, saved.get("networks", ()), strict=False):
         for name, value in own.items():
             value.data.copy_(values[name])
-    # For speed: compiled functions, bfloat16, CUDA graphs.
+    # For speed: compiled functions, CUDA graphs.
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
@@ -570,7 +570,7 @@ if __name__ == "__main__":
             copies = copy.deepcopy(networks)  # running averages change
             training_losses(copies, batch, weights)[0].sum().backward()
             if on_cuda:
-                torch.cuda.set_stream(torch.cuda.Stream())  # the default one cannot be recorded
+                torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
                 searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
         except Exception as error:  # no compiler, full disk
             args.bfloat16 = False
@@ -623,7 +623,7 @@ if __name__ == "__main__":
             save(state, checkpoint)
             if stop:
                 tqdm.write(f"stopped; to go on: python '{sys.argv[0]}' --resume '{run_dir}'")
-                sys.exit(128 + stop[0])
+                break
         if is_due(args.eval_frequency):
             returns = evaluate(policy, eval_envs, args, stop)
             if stop:
@@ -663,3 +663,5 @@ if __name__ == "__main__":
         obs = next_obs
     if args.save_model:
         save(model, run_dir / "model.pt")
+    if stop:
+        sys.exit(128 + stop[0])
