@@ -99,7 +99,7 @@ def test_signals_in_an_evaluation(tmp_path):
     flags = f"{HARD} --eval-frequency 110 --eval-episodes 5000"
     process = start(tmp_path, SCRIPT, flags)
     wait_for(lambda: has_lines(tmp_path, "eval.csv", 1), process)
-    time.sleep(2)  # of an hour
+    time.sleep(2)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)
     assert process.returncode == 130 and "stopped; to go on" in output
