@@ -8,9 +8,9 @@
 
     python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 5
     python qmle_plus.py --resume runs/<run>
-    python qmle_plus.py --evaluate-only runs/<run> --capture-video
+    python qmle_plus.py --evaluate-only runs/<run>
 
-It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag takes it away):
+It adds to qmle_continuous.py (sources, effects: docs/qmle_plus.md; the flag takes it away):
 - a Gaussian predictor with learned s.d. that learns several elites (--num-elites 1)
 - acting on the best of few (--num-explore-samples 64), wider samples (--explore-std 0)
 - TD targets from the best of few samples (--num-value-samples 15)
@@ -21,8 +21,8 @@ It adds to qmle_continuous.py (sources and effects: docs/qmle_plus.md; the flag 
 - actions that last two steps (--action-repeat 1)
 - residual networks, normalized observations; weight decay (--weight-decay 0)
 
-Shapes: S seeds, B batch of states, N action samples per state, E elites, A action dimensions,
-H heads, n steps.
+Shapes: S seeds, B states, N action samples per state, E elites, A action dimensions, H heads,
+n steps.
 """
 
 import atexit
@@ -62,11 +62,11 @@ Positive = Annotated[float, (1e-3, 1e12)]
 @dataclass
 class Args:
     env_id: str = "dm_control/walker-walk-v0"  # with a Box action space
-    seed: Number = 1  # the first one
+    seed: Number = 1  # the first
     num_seeds: Count = 1  # S: of seed, seed + 1, ...
     total_timesteps: Count = 1_000_000  # of each seed
     action_repeat: Count = 2  # environment steps per action
-    learning_rate: Share = 3e-4  # step size of AdamW
+    learning_rate: Share = 3e-4  # of AdamW
     weight_decay: Share = 0.01  # of AdamW
     buffer_size: Count = 500_000  # transitions
     gamma: Share = 0.99  # discount factor
@@ -85,9 +85,9 @@ class Args:
     min_std: Positive = 0.05  # least s.d. of the Gaussian
     max_std: Positive = 0.6  # largest
     num_heads: Count = 2  # H: Q networks
-    pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
+    pessimism: Share = 0.5  # 0: heads' mean, 1: smallest
     width: Count = 128  # of layers; 4 times inside blocks
-    num_atoms: Number = 101  # of Q's distribution; 0: squared error
+    num_atoms: Number = 101  # of Q; 0: squared error
     atom_std: Positive = 0.75  # in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
     priority_exponent: Share = 0.6  # alpha of replay
@@ -99,7 +99,7 @@ class Args:
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
     save_model: bool = True  # write model.pt
-    checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
+    checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if stopped
     resume: Path | None = None  # a run directory, to go on from its checkpoint.pt
     # machine
     cuda: bool = True  # if there is a CUDA device
@@ -491,7 +491,7 @@ if __name__ == "__main__":
             assert saved["script"] == SCRIPT, saved["script"]
         except Exception as error:  # missing, cut
             sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
-        words = saved["words"] + words  # the last one of a flag counts
+        words = saved["words"] + words  # the last of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -501,13 +501,14 @@ if __name__ == "__main__":
         eval_envs = make_envs(args, run_dir / "videos" if args.capture_video else None)
     envs = make_envs(args)
     torch.set_num_threads(num_threads)
-    stop = []  # obeyed after a step; a second one ends at once
+    stop = []  # obeyed after a step; a second ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     sizes = envs.single_observation_space.shape[0], int(np.prod(envs.single_action_space.shape))
     seeds = range(args.seed, args.seed + args.num_seeds)
-    sizes = *sizes, args.width, args.num_heads, args.num_atoms, args.buffer_size, *seeds
-    if saved.get("sizes", sizes) != sizes:
+    sizes = *sizes, args.width, args.num_heads, args.num_atoms, len(seeds), args.buffer_size, *seeds
+    n = 6 if args.evaluate_only else None  # not the memory's
+    if saved.get("sizes", sizes)[:n] != sizes[:n]:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
@@ -595,7 +596,7 @@ if __name__ == "__main__":
     def is_due(frequency):
         return frequency and global_step and global_step % frequency < args.action_repeat
 
-    if args.resume:  # with new episodes
+    if args.resume:  # new episodes
         for file, size in zip(logs, saved["logs"], strict=True):
             file.truncate(size)  # what came later comes again
         optimizer.load_state_dict(saved["optimizer"])
