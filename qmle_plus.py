@@ -99,7 +99,7 @@ class Args:
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
     save_model: bool = True  # write model.pt
-    checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if stopped
+    checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory, to go on from its checkpoint.pt
     # machine
     cuda: bool = True  # if there is a CUDA device
@@ -506,7 +506,7 @@ if __name__ == "__main__":
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     sizes = envs.single_observation_space.shape[0], int(np.prod(envs.single_action_space.shape))
     seeds = range(args.seed, args.seed + args.num_seeds)
-    sizes = *sizes, args.width, args.num_heads, args.num_atoms, len(seeds), args.buffer_size, *seeds
+    sizes += args.width, args.num_heads, args.num_atoms, len(seeds), args.buffer_size, args.seed
     n = 6 if args.evaluate_only else None  # not the memory's
     if saved.get("sizes", sizes)[:n] != sizes[:n]:
         sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")

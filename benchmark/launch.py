@@ -306,7 +306,7 @@ if __name__ == "__main__":
             raise ValueError(f"--tasks has {unknown}, expected some of {tasks}")
         runs = [run for run in runs if run.task in (args.tasks or tasks)]
         if args.smoke and not args.results:
-            shutil.rmtree(results, ignore_errors=True)
+            shutil.rmtree(results, ignore_errors=True)  # a smoke test tests what is here now
         todo = [run for run in runs if not run.is_done(read_manifest(results))]
     except ValueError as error:
         sys.exit(f"error: {error}")

@@ -44,7 +44,7 @@ def test_hl_gauss_and_obs_norm():
     # at the atom: its half is 2/3 of a s.d.
     assert chances[3, 10].item() == approx(math.erf(2 / 3 / math.sqrt(2)), abs=1e-6)
     own, x = script.ObsNorm(2), torch.tensor([[0.0, 10.0], [4.0, 20.0]])
-    out = own(x)  # averages move by 1%
+    out = own(x)  # averages move 1%
     assert own.mean.tolist() == approx([0.02, 0.15])
     assert own.var.tolist() == approx([1.03, 1.24])
     assert out.allclose((x - own.mean) / (own.var + 1e-5).sqrt())
@@ -147,7 +147,7 @@ def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
         assert after[:9] == before[k][:9] and after[9].startswith("190,")  # a new one at 170
         ended = end["memory"].rows[k, :100, -1].nonzero().flatten()
         assert ended[-3:].tolist() == [79, 84, 94]  # actions; cut at the 84th
-    assert -20 < play(name, f"{folder} --eval-episodes 2") < 20
+    assert -20 < play(name, f"{folder} --eval-episodes 2 --seed 9") < 20
 
 
 @mark.parametrize("env_id", ["Endless", "dm_control/pendulum-swingup-v0"])
