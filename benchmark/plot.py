@@ -276,26 +276,12 @@ def draw_cost(results):
     save(figure, results / "cost_of_samples")
 
 
-def draw_seeds(results):
-    """Steps per second of all seeds against their number."""
-    values = data.read_speed("cuda")
-    counts = [1, 2, 4, 8, 16, 32]
-    speeds = [values["seeds", "together", f"gymnasium S={count}"] for count in counts]
-    figure, axes = plt.subplots()
-    axes.plot(counts, speeds, marker="o", **QMLE)
-    axes.set(xscale="log", xlabel="seeds in one process, one H100", ylim=(0, None))
-    axes.set_ylabel("environment steps per second, together")
-    axes.set_xticks(counts, counts)
-    axes.yaxis.set_major_formatter("{x:,.0f}")
-    save(figure, results / "seeds")
-
-
 DRAWN_ALONE = {
     "figure_1": [draw_gradients],
     "figure_2": [draw_bandits],
     "figure_11": [draw_climbing],
     "first_run": [draw_first_run],
-    "speed": [draw_cost, draw_seeds],
+    "speed": [draw_cost],
 }
 
 if __name__ == "__main__":

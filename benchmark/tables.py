@@ -17,7 +17,6 @@ from data import ACTION_DIMENSIONS, RESULTS, ROOT
 from scipy import stats
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-EXACT = {"cpu": "2 CPU cores (AMD EPYC)", "cuda": "one H100, 16 cores"}
 MACHINES = {"cpu": "2 CPU cores", "cuda": "one H100"}
 
 
@@ -79,7 +78,7 @@ def cartpole():
 def loop():
     variants = "plain", "fast, float32", "fast"
     yield ["steps per second", *variants, "dm_control alone", "share of it"]
-    for kind, machine in EXACT.items():
+    for kind, machine in MACHINES.items():
         medians = data.read_speed(kind)
         manifest = json.loads((RESULTS / f"speed/{kind}.json").read_text())["loop"]
         version = manifest["torch"].split("+")[0]
@@ -93,27 +92,12 @@ def loop():
 def parts():
     variants = ["plain", "CUDA graphs", "compiled, float32", "fast (default)"]
     yield ["milliseconds", *variants]
-    whats = ["one action", "one update", "target maximisation"]
-    whats.append("target maximisation over its floor")
     for kind, machine in MACHINES.items():
         medians = data.read_speed(kind)
-        for what in whats:
-            name = what.replace("floor", "arithmetic alone (ratio)")
+        for what in ("one action", "one update", "target maximisation"):
             cells = [medians.get(("parts", what, variant)) for variant in variants]
             if any(cells):
-                yield [f"{machine}: {name}", *map(digits, cells)]
-
-
-def cost():
-    counts = 2, 10, 100, 1000, 10_000
-    yield ["milliseconds, number of samples:", *(f"{count:,}" for count in counts)]
-    for kind in ("cuda", "cpu"):
-        medians = data.read_speed(kind)
-        for what, name in (("update", "target"), ("action", "greedy")):
-            for task in ("walker-walk", "dog-walk"):
-                row = [f"{MACHINES[kind]}: {what} against m<sub>{name}</sub>, {task}"]
-                keys = [("cost", f"{what}, {task}", f"m_{name} {count}") for count in counts]
-                yield row + [digits(medians.get(key), 2) for key in keys]
+                yield [f"{machine}: {what}", *map(digits, cells)]
 
 
 def seeds():
@@ -329,6 +313,10 @@ def welch(own, base, level):
     return difference, difference - half, difference + half
 
 
+def verdict(low, high):
+    return "better" if low > 0 else "worse" if high < 0 else ""
+
+
 def open_details():
     """A row for each variant, by the criterion in open_details.sh."""
     header = ["mean return of all episodes", *OPEN_TASKS]
@@ -344,13 +332,38 @@ def open_details():
         interval = _, low, high = welch(areas[variant], areas["default"], level=1 - 0.05 / 7)
         tolerable = -0.05 * np.mean([area.mean() for area in areas["default"]])
         loss = "excluded" if low > tolerable else "possible"
-        verdict = f"no difference found, a loss of 5% {loss}"
-        verdict = "better" if low > 0 else "worse" if high < 0 else verdict
-        yield [*row, with_interval(interval, "+.1f"), verdict]
+        said = verdict(low, high) or f"no difference found, a loss of 5% {loss}"
+        yield [*row, with_interval(interval, "+.1f"), said]
 
 
-MADE_HERE = [first_run, cartpole, loop, parts, cost, seeds, discrete]
-MADE_HERE += [plus, plus_exploration, figure_3, figure_3_published, diagnosis]
+# MR.Q's returns at 300,000 steps, as in plus_ingredients.sh.
+AT_300K = {"cheetah-run": 862, "fish-swim": 467, "hopper-hop": 108}
+AT_300K |= {"humanoid-stand": 279, "dog-walk": 419}
+
+
+def plus_ingredients():
+    """A row for each variant that has run, by the criterion in plus_ingredients.sh."""
+    yield ["variant", *AT_300K, "difference to `base`, 95% interval", "verdict"]
+    areas = {}
+    for variant in dict.fromkeys(variant for _, variant, _ in data.commands("plus_ingredients")):
+        areas[variant] = own = {}
+        for task, other in AT_300K.items():
+            paths = (RESULTS / f"plus_ingredients/{task}/{variant}").glob("*_eval.csv")
+            scores = [data.read_csv(path)["episodic_return"].mean() / other for path in paths]
+            own |= {task: np.array(scores)} if scores else {}
+        row = [f"`{variant}`", *(cell(own[t].mean(), ".2f") if t in own else "" for t in AT_300K)]
+        if variant == "base":  # the first
+            yield [*row, "", ""]
+        elif own:
+            base = [areas["base"][task] for task in own]
+            interval = _, low, high = welch(list(own.values()), base, 0.95)
+            said = verdict(low, high) or "no difference found"
+            count = "" if len(own) == len(AT_300K) else f", {len(own)} tasks"
+            yield [*row, with_interval(interval, "+.2f"), said + count]
+
+
+MADE_HERE = [first_run, cartpole, loop, parts, seeds, discrete]
+MADE_HERE += [plus, plus_exploration, plus_ingredients, figure_3, figure_3_published, diagnosis]
 MADE_HERE += [figure_3_why, open_details]
 TABLES = {function.__name__: function for function in MADE_HERE}
 for name in ("figure_5", "figure_7"):
