@@ -142,7 +142,7 @@ def test_commands_and_results(name, tmp_path):
     if not folder.is_dir():  # not yet run
         return
     manifest = launch.read_manifest(folder)
-    if name == "plus":  # a part so far
+    if "plus" in name:  # a part so far
         runs = [run for run in runs if run.key() in manifest]
     assert manifest.keys() == {run.key() for run in runs}
     for run in runs:
