@@ -5,7 +5,7 @@
 # the script is made here.
 #   usage: benchmark/figure_5.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_5/<task>/<variant>/seed_K.csv, manifest.json, figure_5.png; its table:
-# python benchmark/tables.py figure_5 ("steps" in the manifest: a run that was stopped after these)
+# python benchmark/tables.py figure_5 ("steps" in the manifest: how far a run went)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/many_seeds.py ddpg_continuous runs/methods

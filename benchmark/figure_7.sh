@@ -4,7 +4,7 @@
 # de Wiele et al. 2020 publish for two of the tasks. The many-seed versions of the scripts are made here.
 #   usage: benchmark/figure_7.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/figure_7/<task>/<variant>/seed_K.csv, manifest.json, figure_7.png; its table:
-# python benchmark/tables.py figure_7 ("steps" in the manifest: a run that was stopped after these)
+# python benchmark/tables.py figure_7 ("steps" in the manifest: how far a run went)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/many_seeds.py qtopt_continuous runs/methods
