@@ -64,7 +64,7 @@ Positive = Annotated[float, (1e-3, 1e12)]
 class Args:
     env_id: str = "CheetahRun"  # a DM Control task, as MuJoCo Playground names it
     seed: Number = 1  # of everything random
-    num_envs: Count = 1024  # N
+    num_envs: Count = 4096  # N
     total_timesteps: Count = 20_000_000  # of all environments together
     learning_rate: Share = 3e-4  # step size of AdamW
     weight_decay: Share = 0.01  # of AdamW
@@ -73,7 +73,7 @@ class Args:
     n_step: Count = 3  # rewards in a TD target
     batch_size: Count = 2048  # transitions per update
     learning_starts: Count = 25_000  # random steps before the first update
-    updates_per_step: Count = 8  # per step of all environments
+    updates_per_step: Count = 32  # per step of all environments
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 4  # to act on the best of
     explore_std: Share = 0.4  # smallest s.d., from 0 to this over environments
@@ -92,7 +92,7 @@ class Args:
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
     # evaluation
     eval_frequency: Number = 0  # steps between evaluations; 0: none
-    eval_episodes: Count = 128  # greedy ones, each in an environment of its own
+    eval_episodes: Count = 128  # greedy ones, in the first environments
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
     save_model: bool = True  # write model.pt
@@ -122,12 +122,11 @@ def load_env(env_id):
 
 
 def step_envs(env, limit, envs, actions):
-    """Takes actions (N, A) and resets what has ended.
+    """Takes actions (N, A); resets nothing.
 
-    Returns envs, observations (N, obs_size) to act on, rows of the memory (N, row), and stats:
-    the number of episodes that ended, the sum of their returns, the number that diverged.
+    Returns envs, observations (N, obs_size), rows of the memory (N, row), and stats: the number of
+    episodes that ended, the sum of their returns, how many diverged, all ends (shortened ones too).
     """
-    key, reset_key = jax.random.split(envs["key"])
     before, after = envs["state"], jax.vmap(env.step)(envs["state"], actions)
     # Where physics diverge, Playground says done; here such a step leads nowhere, without reward.
     sound = (jnp.abs(after.obs) < 1e4).all(-1) & (jnp.abs(after.reward) < 1e4)  # NaN is not
@@ -136,38 +135,47 @@ def step_envs(env, limit, envs, actions):
     terminated, lengths = sound & (after.done > 0), envs["lengths"] + 1
     ended = terminated | ~sound | (lengths >= limit)
     returns = envs["returns"] + rewards
-
-    def reset(state):
-        fresh = jax.vmap(env.reset)(jax.random.split(reset_key, len(ended)))
-
-        def choose(new, old):
-            return jnp.where(ended.reshape(-1, *[1] * (old.ndim - 1)), new, old).astype(old.dtype)
-
-        return jax.tree.map(choose, fresh, state)
-
-    # It computes all N, so it is left out where none has ended.
-    state = jax.lax.cond(ended.any(), reset, lambda state: state, after)
     whole = ended & envs["whole"]
-    stats = jnp.stack([whole.sum(), (whole * returns).sum(), (~sound & envs["whole"]).sum()])
+    stats = [whole, whole * returns, ~sound & envs["whole"], ended]
+    stats = jnp.stack([x.sum().astype(jnp.float32) for x in stats])
     numbers = jnp.stack([rewards, terminated, ended], axis=1)
     rows = jnp.concatenate([before.obs, reached, actions, numbers], axis=1)
+    envs |= {"state": after, "lengths": lengths, "returns": returns, "ended": ended}
+    return strong(envs), after.obs, rows, stats
+
+
+def reset_envs(env, envs):
+    """Begins new episodes where one has ended. Returns envs and observations (N, obs_size)."""
+    key, reset_key = jax.random.split(envs["key"])
+    ended, lengths = envs["ended"], envs["first_lengths"]
+
+    def choose(new, old):
+        return jnp.where(ended.reshape(-1, *[1] * (old.ndim - 1)), new, old).astype(old.dtype)
+
+    fresh = jax.vmap(env.reset)(jax.random.split(reset_key, len(ended)))
+    state = jax.tree.map(choose, fresh, envs["state"])
     envs = {
         "state": state,
-        "lengths": jnp.where(ended, envs["first_lengths"], lengths),
-        "returns": jnp.where(ended, 0.0, returns),
-        "whole": envs["whole"] | ended & (envs["first_lengths"] == 0),
-        "first_lengths": jnp.where(ended, 0, envs["first_lengths"]),
+        "lengths": choose(lengths, envs["lengths"]),
+        "returns": choose(0.0, envs["returns"]),
+        "ended": ended,
+        "whole": envs["whole"] | ended & (lengths == 0),
+        "first_lengths": choose(0, lengths),
         "key": key,
     }
-    envs = jax.tree.map(lambda x: x.astype(x.dtype), envs)  # no weak types: they compile again
-    return envs, state.obs, rows, stats
+    return strong(envs), state.obs
+
+
+def strong(envs):
+    return jax.tree.map(lambda x: x.astype(x.dtype), envs)  # weak types would compile again
 
 
 class Envs:
     """N environments, whose arrays torch reads without a copy."""
 
-    def __init__(self, env, limit, step, num_envs):
-        self.env, self.limit, self.step, self.num_envs = env, limit, step, num_envs
+    def __init__(self, env, limit, functions, num_envs):
+        self.env, self.limit, self.num_envs = env, limit, num_envs
+        self.step, self.reset_ended = functions
 
     def reset(self, seed, spread=False):
         """Begins new episodes; returns observations (N, obs_size)."""
@@ -176,26 +184,28 @@ class Envs:
         zeros = jnp.zeros(self.num_envs, jnp.int32)
         # Or else all would end at once; sound, as a limit truncates. In tenths: resets stay rare.
         tenths = jax.random.randint(keys[1], zeros.shape, 0, 10) * spread
-        actions = jnp.zeros((self.num_envs, self.env.action_size))
         envs = {
             "state": jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes),
-            "lengths": zeros + self.limit,  # so the first step resets all
+            "lengths": zeros,
             "returns": zeros.astype(jnp.float32),
+            "ended": zeros == 0,
             "whole": zeros > 0,  # shorter ones are in no curve
             "first_lengths": tenths * self.limit // 10,
             "key": keys[0],
         }
         # On a device by name, as arrays of torch are, or it would be compiled again.
-        self.envs, actions = jax.device_put((envs, actions), jax.devices()[0])
-        self.envs, *self.outputs = self.step(self.envs, actions)
-        return self.step_wait()[0]
+        self.envs, obs = self.reset_ended(jax.device_put(envs, jax.devices()[0]))
+        return torch.from_dlpack(obs)
 
     def step_async(self, actions):
         self.envs, *self.outputs = self.step(self.envs, actions)
 
     def step_wait(self):
-        *arrays, stats = jax.block_until_ready(self.outputs)
-        return *map(torch.from_dlpack, arrays), np.asarray(stats)
+        """Resets what has ended; returns observations (N, obs_size), rows (N, row) and stats."""
+        obs, rows, stats = jax.block_until_ready(self.outputs)
+        if stats[-1]:  # a call of its own, as it computes all N
+            self.envs, obs = jax.block_until_ready(self.reset_ended(self.envs))
+        return torch.from_dlpack(obs), torch.from_dlpack(rows), np.asarray(stats)
 
 
 class ObsNorm(nn.Module):
@@ -438,17 +448,18 @@ class CudaGraph:
 
 
 def evaluate(policy, envs, args, stop):
-    """Returns of greedy first episodes (N,), from the same states each time."""
+    """Returns of greedy first episodes (eval_episodes,), from the same states each time."""
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
         torch.manual_seed(args.seed + 10**6)
         obs = envs.reset((args.seed + 10**6) % 2**31)
-        goes_on = torch.ones(len(obs), device=obs.device)
+        goes_on = torch.ones(args.eval_episodes, device=obs.device)
         returns = 0 * goes_on
         while goes_on.any() and not stop:
             envs.step_async(policy(obs))
             obs, rows, _ = envs.step_wait()
-            returns += goes_on * rows[:, -3]
-            goes_on *= 1 - rows[:, -1]
+            rewards, _, ended = rows[: len(returns), -3:].unbind(1)
+            returns += goes_on * rewards
+            goes_on *= 1 - ended
     return returns.cpu().numpy()
 
 
@@ -468,6 +479,8 @@ if __name__ == "__main__":
     check_args(args)
     if args.buffer_size < args.num_envs:
         sys.exit(f"error: --buffer-size is {args.buffer_size}, expected --num-envs or more")
+    if args.eval_episodes > args.num_envs:
+        sys.exit(f"error: --eval-episodes is {args.eval_episodes}, expected --num-envs or less")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     if not on_cuda:
@@ -498,22 +511,27 @@ if __name__ == "__main__":
         torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
         graph = CudaGraph
 
-    def make_policy(num_envs, *least_std):
-        obs, actions = (torch.zeros(num_envs, size, device=device) for size in sizes)
-        search = graph(lambda: actions.copy_(best(networks[0], networks[2], args, obs, *least_std)))
+    def make_policy(count, *least_std):
+        """Acts in the first environments; the others stand still (no second compilation)."""
+        obs = torch.zeros(count, sizes[0], device=device)
+        actions = torch.zeros(args.num_envs, sizes[1], device=device)
+
+        def search():
+            actions[:count] = best(networks[0], networks[2], args, obs, *least_std)
+
+        search = graph(search)
 
         def policy(new_obs):
-            obs.copy_(new_obs)
+            obs.copy_(new_obs[:count])
             search()
-            if on_cuda:  # jax has streams of its own
-                torch.cuda.synchronize()
             # A copy, as jax's CUDA graphs fail with memory of torch.
             return jnp.from_dlpack(actions) + 0
 
         return policy
 
-    step = jax.jit(functools.partial(step_envs, env, limit))
-    eval_envs = Envs(env, limit, step, args.eval_episodes)
+    parts = functools.partial(step_envs, env, limit), functools.partial(reset_envs, env)
+    functions = [jax.jit(f, donate_argnums=0) for f in parts]
+    eval_envs = Envs(env, limit, functions, args.num_envs)
     greedy_policy = make_policy(args.eval_episodes)
     if args.evaluate_only:
         returns = evaluate(greedy_policy, eval_envs, args, stop)
@@ -521,8 +539,9 @@ if __name__ == "__main__":
         sys.exit(bool(stop))
     # As in Parallel Q-learning (Li et al. 2023) and FastTD3.
     least_std = torch.linspace(0, args.explore_std, args.num_envs, device=device).unsqueeze(1)
-    envs, policy = Envs(env, limit, step, args.num_envs), make_policy(args.num_envs, least_std)
+    envs, policy = Envs(env, limit, functions, args.num_envs), make_policy(args.num_envs, least_std)
     memory = ReplayMemory(args, *sizes, device)
+    random_actions = torch.zeros(args.num_envs, sizes[1], device=device)
     learnt = [value for own in networks[::2] for value in own.parameters() if value.requires_grad]
     adam = {"lr": args.learning_rate, "weight_decay": args.weight_decay, "capturable": on_cuda}
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
@@ -572,14 +591,13 @@ if __name__ == "__main__":
             for _ in range(args.updates_per_step):  # queued before jax simulates
                 metrics = update()
         else:
-            actions = torch.rand(args.num_envs, sizes[1], device=device) * 2 - 1
-            actions = jnp.from_dlpack(actions) + 0  # waits for what is queued
+            actions = jnp.from_dlpack(random_actions.uniform_(-1, 1)) + 0
         envs.step_async(actions)
         obs, rows, stats = envs.step_wait()
         global_step += args.num_envs
         progress.update(args.num_envs)
         memory.add(rows)
-        num_ended, sum_of_returns, diverged = stats.tolist()
+        num_ended, sum_of_returns, diverged, _ = stats.tolist()
         num_diverged += diverged
         if num_ended:
             log("charts/episodic_return", sum_of_returns / num_ended, logs[0])

@@ -16,7 +16,7 @@ from ml_collections import config_dict
 from mujoco_playground import State
 
 NAME = "qmle_playground"
-TINY = "--num-envs 4 --width 8 --batch-size 16 --learning-starts 40 --eval-episodes 3"
+TINY = "--num-envs 4 --updates-per-step 8 --width 8 --batch-size 16 --learning-starts 40 --eval-episodes 3"
 TINY += " --total-timesteps 400"
 
 
@@ -43,8 +43,10 @@ suite.register_environment("Toy", Toy, lambda: config_dict.create(episode_length
 
 def play(seed, spread=False, num_envs=4, num_steps=25):
     env, limit = script.load_env("Toy")
-    step = jax.jit(functools.partial(script.step_envs, env, limit))
-    envs = script.Envs(env, limit, step, num_envs)
+    step = functools.partial(script.step_envs, env, limit)
+    parts = step, functools.partial(script.reset_envs, env)
+    functions = [jax.jit(f, donate_argnums=0) for f in parts]
+    envs = script.Envs(env, limit, functions, num_envs)
     seen, rows, stats = [envs.reset(seed, spread)], [], []
     actions = torch.zeros(num_steps, num_envs, 1)
     actions[[3, 5], [1, 2]] = torch.tensor([[1.0], [-1.0]])  # terminates, diverges
@@ -52,7 +54,7 @@ def play(seed, spread=False, num_envs=4, num_steps=25):
         envs.step_async(jax.dlpack.from_dlpack(action))
         for own, new in zip((seen, rows, stats), envs.step_wait(), strict=True):
             own.append(torch.tensor(np.array(new)))
-    assert step._cache_size() == 1  # compiled once
+    assert [f._cache_size() for f in functions] == [1, 1]  # compiled once
     return map(torch.stack, (seen, rows, stats))
 
 
@@ -68,7 +70,7 @@ def test_ends_and_next_observations():
     assert reached[..., 1].equal(time) and reached[..., 0].equal(obs[..., 0])  # before the reset
     assert not seen[1:][ended][:, 1:].any() and seen[1:][~ended].equal(reached[~ended])
     assert len({*seen[..., 0].flatten().tolist()}) == 4 + 9  # new states
-    assert stats[[3, 5, 9]].tolist() == [[1, 10, 0], [1, 15, 1], [2, 110, 0]]
+    assert stats[[3, 5, 9]].tolist() == [[1, 10, 0, 1], [1, 15, 1, 1], [2, 110, 0, 2]]
     assert [*play(0)][1].equal(rows) and not [*play(1)][1].equal(rows)
 
 
