@@ -6,11 +6,11 @@
 # ///
 """QMLE on a thousand environments that a GPU simulates; Q is never differentiated by a.
 
-    python qmle_playground.py --env-id CheetahRun --eval-frequency 2000000 --save-model
+    python qmle_playground.py --env-id CheetahRun --eval-frequency 2000000
     python qmle_playground.py --evaluate-only runs/<run>
 
 The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tasks, in jax. Other:
-- one jitted call steps all environments and resets those that have ended; no action repeat
+- one call steps all environments, another resets those that have ended; no action repeat
 - one search for all, each with a smallest s.d. of its own (--explore-std 0: none)
 - updates (--updates-per-step) are queued before the next step is simulated
 - uniform replay: an update would have to sum millions of priorities
@@ -64,7 +64,7 @@ Positive = Annotated[float, (1e-3, 1e12)]
 class Args:
     env_id: str = "CheetahRun"  # a DM Control task, as MuJoCo Playground names it
     seed: Number = 1  # of everything random
-    num_envs: Count = 4096  # N
+    num_envs: Count = 1024  # N
     total_timesteps: Count = 20_000_000  # of all environments together
     learning_rate: Share = 3e-4  # step size of AdamW
     weight_decay: Share = 0.01  # of AdamW
@@ -73,7 +73,7 @@ class Args:
     n_step: Count = 3  # rewards in a TD target
     batch_size: Count = 2048  # transitions per update
     learning_starts: Count = 25_000  # random steps before the first update
-    updates_per_step: Count = 32  # per step of all environments
+    updates_per_step: Count = 8  # per step of all environments
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 4  # to act on the best of
     explore_std: Share = 0.4  # smallest s.d., from 0 to this over environments
@@ -122,10 +122,8 @@ def load_env(env_id):
 
 
 def step_envs(env, limit, envs, actions):
-    """Takes actions (N, A); resets nothing.
-
-    Returns envs, observations (N, obs_size), rows of the memory (N, row), and stats: the number of
-    episodes that ended, the sum of their returns, how many diverged, all ends (shortened ones too).
+    """Takes actions (N, A). Returns envs, observations (N, obs_size), rows of the memory (N, row),
+    and stats: how many episodes ended, sum of their returns, how many diverged, and ends of all.
     """
     before, after = envs["state"], jax.vmap(env.step)(envs["state"], actions)
     # Where physics diverge, Playground says done; here such a step leads nowhere, without reward.
@@ -141,70 +139,55 @@ def step_envs(env, limit, envs, actions):
     numbers = jnp.stack([rewards, terminated, ended], axis=1)
     rows = jnp.concatenate([before.obs, reached, actions, numbers], axis=1)
     envs |= {"state": after, "lengths": lengths, "returns": returns, "ended": ended}
-    return strong(envs), after.obs, rows, stats
+    envs = jax.tree.map(lambda x: x.astype(x.dtype), envs)  # no weak types: they compile again
+    return envs, after.obs, rows, stats
 
 
 def reset_envs(env, envs):
     """Begins new episodes where one has ended. Returns envs and observations (N, obs_size)."""
-    key, reset_key = jax.random.split(envs["key"])
-    ended, lengths = envs["ended"], envs["first_lengths"]
+    key, reset_key = jax.random.split(envs.pop("key"))
+    ended = envs["ended"]
 
     def choose(new, old):
-        return jnp.where(ended.reshape(-1, *[1] * (old.ndim - 1)), new, old).astype(old.dtype)
+        chosen = jnp.where(ended.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+        return chosen.astype(old.dtype)  # not a weak type
 
-    fresh = jax.vmap(env.reset)(jax.random.split(reset_key, len(ended)))
-    state = jax.tree.map(choose, fresh, envs["state"])
-    envs = {
-        "state": state,
-        "lengths": choose(lengths, envs["lengths"]),
-        "returns": choose(0.0, envs["returns"]),
-        "ended": ended,
-        "whole": envs["whole"] | ended & (lengths == 0),
-        "first_lengths": choose(0, lengths),
-        "key": key,
-    }
-    return strong(envs), state.obs
-
-
-def strong(envs):
-    return jax.tree.map(lambda x: x.astype(x.dtype), envs)  # weak types would compile again
+    new = {"state": jax.vmap(env.reset)(jax.random.split(reset_key, len(ended)))}
+    new |= {"lengths": 0, "returns": 0, "whole": True, "ended": False}
+    envs = jax.tree.map(choose, new, envs) | {"key": key}
+    return envs, envs["state"].obs
 
 
 class Envs:
     """N environments, whose arrays torch reads without a copy."""
 
-    def __init__(self, env, limit, functions, num_envs):
-        self.env, self.limit, self.num_envs = env, limit, num_envs
-        self.step, self.reset_ended = functions
+    def __init__(self, env, limit, num_envs):
+        self.env, self.limit, self.num_envs, self.envs = env, limit, num_envs, None
+        parts = functools.partial(step_envs, env, limit), functools.partial(reset_envs, env)
+        self.step_envs, self.reset_envs = (jax.jit(f, donate_argnums=0) for f in parts)
 
     def reset(self, seed, spread=False):
         """Begins new episodes; returns observations (N, obs_size)."""
         keys = jax.random.split(jax.random.PRNGKey(seed), self.num_envs + 1)
         shapes = jax.eval_shape(jax.vmap(self.env.reset), keys[1:])
+        state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
         zeros = jnp.zeros(self.num_envs, jnp.int32)
+        envs = {"state": state, "lengths": zeros, "returns": zeros.astype(jnp.float32)}
+        envs |= {"whole": zeros > 0, "ended": zeros == 0, "key": keys[0]}
+        device = jax.devices()[0]  # by name, or it is compiled again
+        self.envs, obs = self.reset_envs(jax.device_put(envs, device))
         # Or else all would end at once; sound, as a limit truncates. In tenths: resets stay rare.
-        tenths = jax.random.randint(keys[1], zeros.shape, 0, 10) * spread
-        envs = {
-            "state": jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes),
-            "lengths": zeros,
-            "returns": zeros.astype(jnp.float32),
-            "ended": zeros == 0,
-            "whole": zeros > 0,  # shorter ones are in no curve
-            "first_lengths": tenths * self.limit // 10,
-            "key": keys[0],
-        }
-        # On a device by name, as arrays of torch are, or it would be compiled again.
-        self.envs, obs = self.reset_ended(jax.device_put(envs, jax.devices()[0]))
+        lengths = jax.random.randint(keys[1], zeros.shape, 0, 10) * spread * self.limit // 10
+        whole = lengths == 0  # shorter ones are in no curve
+        self.envs |= jax.device_put({"lengths": lengths, "whole": whole}, device)
         return torch.from_dlpack(obs)
 
-    def step_async(self, actions):
-        self.envs, *self.outputs = self.step(self.envs, actions)
-
-    def step_wait(self):
-        """Resets what has ended; returns observations (N, obs_size), rows (N, row) and stats."""
-        obs, rows, stats = jax.block_until_ready(self.outputs)
-        if stats[-1]:  # a call of its own, as it computes all N
-            self.envs, obs = jax.block_until_ready(self.reset_ended(self.envs))
+    def step(self, actions):
+        """Takes actions, resets what has ended; returns observations, rows (N, row) and stats."""
+        self.envs, *outputs = self.step_envs(self.envs, actions)
+        obs, rows, stats = jax.block_until_ready(outputs)
+        if stats[-1]:  # it computes all N
+            self.envs, obs = jax.block_until_ready(self.reset_envs(self.envs))
         return torch.from_dlpack(obs), torch.from_dlpack(rows), np.asarray(stats)
 
 
@@ -449,17 +432,18 @@ class CudaGraph:
 
 def evaluate(policy, envs, args, stop):
     """Returns of greedy first episodes (eval_episodes,), from the same states each time."""
-    with torch.random.fork_rng(range(torch.cuda.device_count())):  # training goes on as before
+    training = envs.envs  # goes on as before
+    with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(args.seed + 10**6)
         obs = envs.reset((args.seed + 10**6) % 2**31)
         goes_on = torch.ones(args.eval_episodes, device=obs.device)
         returns = 0 * goes_on
         while goes_on.any() and not stop:
-            envs.step_async(policy(obs))
-            obs, rows, _ = envs.step_wait()
+            obs, rows, _ = envs.step(policy(obs))
             rewards, _, ended = rows[: len(returns), -3:].unbind(1)
             returns += goes_on * rewards
             goes_on *= 1 - ended
+    envs.envs = training
     return returns.cpu().numpy()
 
 
@@ -477,10 +461,9 @@ if __name__ == "__main__":
         words = saved["words"] + words  # the last one of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
-    if args.buffer_size < args.num_envs:
-        sys.exit(f"error: --buffer-size is {args.buffer_size}, expected --num-envs or more")
-    if args.eval_episodes > args.num_envs:
-        sys.exit(f"error: --eval-episodes is {args.eval_episodes}, expected --num-envs or less")
+    if not (m := args.eval_episodes) <= args.num_envs <= args.buffer_size:
+        expected = f"{m} (--eval-episodes) to {args.buffer_size} (--buffer-size)"
+        sys.exit(f"error: --num-envs is {args.num_envs}, expected {expected}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     if not on_cuda:
@@ -488,7 +471,7 @@ if __name__ == "__main__":
     elif jax.default_backend() != "gpu":
         sys.exit("error: jax sees no GPU, torch does; pip install 'jax[cuda12]', or --no-cuda")
     env, limit = load_env(args.env_id)
-    sizes = env.observation_size, env.action_size
+    envs, sizes = Envs(env, limit, args.num_envs), (env.observation_size, env.action_size)
     stop = []  # obeyed after a step; a second one ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
@@ -512,7 +495,7 @@ if __name__ == "__main__":
         graph = CudaGraph
 
     def make_policy(count, *least_std):
-        """Acts in the first environments; the others stand still (no second compilation)."""
+        """Acts in the first environments; the others stand still."""
         obs = torch.zeros(count, sizes[0], device=device)
         actions = torch.zeros(args.num_envs, sizes[1], device=device)
 
@@ -529,17 +512,14 @@ if __name__ == "__main__":
 
         return policy
 
-    parts = functools.partial(step_envs, env, limit), functools.partial(reset_envs, env)
-    functions = [jax.jit(f, donate_argnums=0) for f in parts]
-    eval_envs = Envs(env, limit, functions, args.num_envs)
     greedy_policy = make_policy(args.eval_episodes)
     if args.evaluate_only:
-        returns = evaluate(greedy_policy, eval_envs, args, stop)
+        returns = evaluate(greedy_policy, envs, args, stop)
         print("returns:", *returns, "mean:", returns.mean())
         sys.exit(bool(stop))
     # As in Parallel Q-learning (Li et al. 2023) and FastTD3.
     least_std = torch.linspace(0, args.explore_std, args.num_envs, device=device).unsqueeze(1)
-    envs, policy = Envs(env, limit, functions, args.num_envs), make_policy(args.num_envs, least_std)
+    policy = make_policy(args.num_envs, least_std)
     memory = ReplayMemory(args, *sizes, device)
     random_actions = torch.zeros(args.num_envs, sizes[1], device=device)
     learnt = [value for own in networks[::2] for value in own.parameters() if value.requires_grad]
@@ -550,7 +530,7 @@ if __name__ == "__main__":
     obs = envs.reset(args.seed % 2**31, spread=True)
     policy(obs)
     if args.eval_frequency:
-        greedy_policy(eval_envs.reset(0))
+        greedy_policy(obs)
     training_losses(*networks, args, memory.sample(args.batch_size), 1)[0].backward()
     torch.manual_seed(args.seed)  # the same, compiled or not
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
@@ -580,7 +560,7 @@ if __name__ == "__main__":
     progress, num_diverged = tqdm(total=args.total_timesteps, mininterval=1), 0
     while not stop:
         if is_due(args.eval_frequency):
-            returns = evaluate(greedy_policy, eval_envs, args, stop)
+            returns = evaluate(greedy_policy, envs, args, stop)
             if not stop:
                 log("eval/episodic_return", returns.mean(), logs[1])
         if stop or global_step >= args.total_timesteps:
@@ -592,16 +572,16 @@ if __name__ == "__main__":
                 metrics = update()
         else:
             actions = jnp.from_dlpack(random_actions.uniform_(-1, 1)) + 0
-        envs.step_async(actions)
-        obs, rows, stats = envs.step_wait()
+        obs, rows, stats = envs.step(actions)
         global_step += args.num_envs
         progress.update(args.num_envs)
         memory.add(rows)
-        num_ended, sum_of_returns, diverged, _ = stats.tolist()
+        num_ended, total, diverged, _ = stats.tolist()
         num_diverged += diverged
         if num_ended:
-            log("charts/episodic_return", sum_of_returns / num_ended, logs[0])
-            progress.set_postfix({"return": sum_of_returns / num_ended}, refresh=False)
+            mean = total / num_ended
+            log("charts/episodic_return", mean, logs[0])
+            progress.set_postfix({"return": mean}, refresh=False)
         if learns and is_due(100 * args.num_envs):  # waits for a GPU
             metrics["charts/SPS"] = global_step / (time.time() - start)
             metrics["charts/diverged"] = num_diverged

@@ -1,6 +1,5 @@
 """qmle_playground.py: resets, n-step batches, refusals, runs."""
 
-import functools
 import sys
 
 import numpy as np
@@ -16,7 +15,7 @@ from ml_collections import config_dict
 from mujoco_playground import State
 
 NAME = "qmle_playground"
-TINY = "--num-envs 4 --updates-per-step 8 --width 8 --batch-size 16 --learning-starts 40 --eval-episodes 3"
+TINY = "--num-envs 4 --width 8 --batch-size 16 --learning-starts 40 --eval-episodes 3"
 TINY += " --total-timesteps 400"
 
 
@@ -43,18 +42,15 @@ suite.register_environment("Toy", Toy, lambda: config_dict.create(episode_length
 
 def play(seed, spread=False, num_envs=4, num_steps=25):
     env, limit = script.load_env("Toy")
-    step = functools.partial(script.step_envs, env, limit)
-    parts = step, functools.partial(script.reset_envs, env)
-    functions = [jax.jit(f, donate_argnums=0) for f in parts]
-    envs = script.Envs(env, limit, functions, num_envs)
+    envs = script.Envs(env, limit, num_envs)
     seen, rows, stats = [envs.reset(seed, spread)], [], []
     actions = torch.zeros(num_steps, num_envs, 1)
     actions[[3, 5], [1, 2]] = torch.tensor([[1.0], [-1.0]])  # terminates, diverges
     for action in actions:
-        envs.step_async(jax.dlpack.from_dlpack(action))
-        for own, new in zip((seen, rows, stats), envs.step_wait(), strict=True):
+        new_ones = envs.step(jax.dlpack.from_dlpack(action))
+        for own, new in zip((seen, rows, stats), new_ones, strict=True):
             own.append(torch.tensor(np.array(new)))
-    assert [f._cache_size() for f in functions] == [1, 1]  # compiled once
+    assert envs.step_envs._cache_size() == envs.reset_envs._cache_size() == 1  # compiled once
     return map(torch.stack, (seen, rows, stats))
 
 
@@ -98,7 +94,7 @@ def test_n_step_batch_against_brute_force():
 
 def test_refusals(run, monkeypatch):
     assert "CheetahRun" in refused(run, NAME, "--env-id Go1Handstand")
-    assert "--num-envs" in refused(run, NAME, "--env-id Toy --buffer-size 9")
+    assert "--num-envs" in refused(run, NAME, "--env-id Toy --eval-episodes 1025")
     monkeypatch.setitem(sys.modules, "mujoco_playground", None)
     assert "pip install playground" in refused(run, NAME, "")
 
