@@ -482,7 +482,6 @@ if __name__ == "__main__":
     for own, values in zip(networks, saved.get("networks", ()), strict=False):
         own.load_state_dict(values)
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
-    start_compiling = time.time()
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
@@ -537,7 +536,8 @@ if __name__ == "__main__":
     run_dir = Path("runs", name)
     run_dir.mkdir(parents=True)
     config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
-    config |= {"jax": jax.__version__, "compile_seconds": time.time() - start_compiling}
+    start_python = psutil.Process().create_time()
+    config |= {"jax": jax.__version__, "start_seconds": time.time() - start_python}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     (run_dir / "config.json").write_text(json.dumps(config, indent=2, default=str))
     writer = SummaryWriter(run_dir)
@@ -545,7 +545,7 @@ if __name__ == "__main__":
     logs = [open(run_dir / name, "a", 1) for name in ("episodes.csv", "eval.csv")]
     for file in logs:
         file.write("global_step,seconds,episodic_return\n")
-    global_step, start, start_python = 0, time.time(), psutil.Process().create_time()
+    global_step, start = 0, time.time()
 
     def log(name, value, file=None):
         writer.add_scalar(name, value, global_step)
