@@ -4,7 +4,7 @@
 #   "playground==0.2.0", "psutil==7.2.2", "tensorboard==2.21.0", "torch==2.13.0", "tqdm==4.70.1",
 #   "tyro==1.0.17"]
 # ///
-"""QMLE on a thousand environments that a GPU simulates; Q is never differentiated by a.
+"""QMLE on thousands of environments that a GPU simulates; Q is never differentiated by a.
 
     python qmle_playground.py --env-id CheetahRun --eval-frequency 2000000
     python qmle_playground.py --evaluate-only runs/<run>
@@ -64,7 +64,7 @@ Positive = Annotated[float, (1e-3, 1e12)]
 class Args:
     env_id: str = "CheetahRun"  # a DM Control task, as MuJoCo Playground names it
     seed: Number = 1  # of everything random
-    num_envs: Count = 1024  # N
+    num_envs: Count = 2048  # N
     total_timesteps: Count = 20_000_000  # of all environments together
     learning_rate: Share = 3e-4  # step size of AdamW
     weight_decay: Share = 0.01  # of AdamW
@@ -73,7 +73,7 @@ class Args:
     n_step: Count = 3  # rewards in a TD target
     batch_size: Count = 2048  # transitions per update
     learning_starts: Count = 25_000  # random steps before the first update
-    updates_per_step: Count = 8  # per step of all environments
+    updates_per_step: Count = 16  # per step of all environments
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 4  # to act on the best of
     explore_std: Share = 0.4  # smallest s.d., from 0 to this over environments

@@ -15,8 +15,8 @@ from ml_collections import config_dict
 from mujoco_playground import State
 
 NAME = "qmle_playground"
-TINY = "--num-envs 4 --width 8 --batch-size 16 --learning-starts 40 --eval-episodes 3"
-TINY += " --total-timesteps 400"
+TINY = "--num-envs 4 --updates-per-step 8 --width 8 --batch-size 16 --learning-starts 40"
+TINY += " --eval-episodes 3 --total-timesteps 400"
 
 
 class Toy:
@@ -94,7 +94,7 @@ def test_n_step_batch_against_brute_force():
 
 def test_refusals(run, monkeypatch):
     assert "CheetahRun" in refused(run, NAME, "--env-id Go1Handstand")
-    assert "--num-envs" in refused(run, NAME, "--env-id Toy --eval-episodes 1025")
+    assert "--num-envs" in refused(run, NAME, "--env-id Toy --eval-episodes 2049")
     monkeypatch.setitem(sys.modules, "mujoco_playground", None)
     assert "pip install playground" in refused(run, NAME, "")
 
