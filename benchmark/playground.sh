@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all; total steps are chosen by the targets:
-# walker-walk 950, cheetah-run 850, humanoid-walk 900, each run within half an hour.
-# Not run yet as it stands: results/playground has single runs of seed 1, most of them stopped (seed_1.json has command and note).
+# qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all.
+# Not all of it has run: results/playground has what has, seed_K.json its command. envs-1024 and envs-4096 there have the flags
+# --num-envs 1024 --updates-per-step 8 and --num-envs 4096 --updates-per-step 32.
 #   usage: benchmark/playground.sh [extra flags ...]
 # Results: benchmark/results/playground/<task>/qmle_playground/seed_K.csv (training), seed_K_eval.csv, seed_K.json
 set -euo pipefail
@@ -13,7 +13,7 @@ while read -r env_id task steps; do
     [ -e "$results/seed_$seed.json" ] && continue
     work=$(mktemp -d)
     (cd "$work" && python "$root/qmle_playground.py" --env-id "$env_id" --seed "$seed" --total-timesteps "$steps" \
-      --eval-frequency $((steps / 5)) "$@" </dev/null)
+      --eval-frequency $((steps / 2)) "$@" </dev/null)
     mkdir -p "$results"
     cp "$work"/runs/*/episodes.csv "$results/seed_$seed.csv"
     cp "$work"/runs/*/eval.csv "$results/seed_${seed}_eval.csv"
@@ -21,11 +21,12 @@ while read -r env_id task steps; do
     rm -r "$work"
   done
 done <<'END'
-CheetahRun      cheetah-run       12000000
-WalkerWalk      walker-walk        6000000
-WalkerRun       walker-run        25000000
-HumanoidWalk    humanoid-walk     30000000
-FingerTurnHard  finger-turn_hard  25000000
-FishSwim        fish-swim         25000000
-HopperHop       hopper-hop        25000000
+CheetahRun      cheetah-run       10000000
+WalkerWalk      walker-walk        4000000
+WalkerRun       walker-run        15000000
+HumanoidWalk    humanoid-walk     24000000
+FingerTurnHard  finger-turn_hard  15000000
+FishSwim        fish-swim         15000000
+HopperHop       hopper-hop        15000000
 END
+python benchmark/plot.py playground

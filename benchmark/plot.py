@@ -1,10 +1,10 @@
 """Draws a figure from its data, into their folder.
 
-python benchmark/plot.py figure_3                    (also: first_run, speed)
-python benchmark/plot.py open_details --results some/folder
+python benchmark/plot.py figure_3    (also: first_run, playground)
 """
 
 import itertools
+import json
 import math
 import pathlib
 import re
@@ -256,24 +256,27 @@ def draw_first_run(results):
     save(figure, results / "walker-walk")
 
 
-def draw_cost(results):
-    """Milliseconds against the number of samples."""
-    figure, panels = plt.subplots(1, 2)
-    whats, numbers = ("update", "action"), [2, 10, 100, 1000, 10_000]
-    for axes, what, count in zip(panels, whats, ("m_target", "m_greedy"), strict=True):
-        for kind, machine, fill in ("cpu", "2 CPU cores", "none"), ("cuda", "one H100", "full"):
-            values = data.read_speed(kind)
-            for task, style in zip(("walker-walk", "dog-walk"), STYLES[:2], strict=True):
-                keys = [("cost", f"{what}, {task}", f"{count} {n}") for n in numbers]
-                times = [values.get(key, np.nan) for key in keys]
-                look = dict(marker="o", label=f"{task}, {machine}", fillstyle=fill)
-                axes.plot(numbers, times, **style, **look)
-        axes.set(xscale="log", yscale="log", xlabel=f"{count}: samples in a search set")
-        axes.set(ylabel=f"milliseconds per {what}")
-        axes.xaxis.set_major_formatter("{x:,g}")
-        axes.yaxis.set_major_formatter("{x:g}")
-    figure.legend(handles=panels[0].get_lines(), **ABOVE, ncols=2)
-    save(figure, results / "cost_of_samples")
+def draw_playground(results):
+    """Returns against seconds, a line for each seed."""
+    names = {"qmle_playground": "2,048 environments", "envs-1024": "1,024", "envs-4096": "4,096"}
+    tasks = sorted({folder.parent.name for folder in results.glob("*/*/")})
+    figure, panels = plt.subplots(2, 4, figsize=(8, 3.9), sharey=True)
+    for axes, task in itertools.zip_longest(panels.flat, tasks):
+        axes.set(title=task, ylim=(0, 1000)) if task else axes.set_axis_off()
+        for variant, style in zip(names, STYLES, strict=False):
+            for path in results.glob(f"{task}/{variant}/seed_?.csv"):
+                start = json.loads(path.with_suffix(".json").read_text())["start_seconds"]
+                greedy = path.with_stem(f"{path.stem}_eval")
+                for csv, look in (path, {}), (greedy, RING | {"linestyle": ""}):
+                    rows = data.read_csv(csv)
+                    axes.plot(rows["seconds"] - start, rows["episodic_return"], **style | look)
+        axes.set_xlim(left=0)
+    lines = [plt.Line2D([], [], **style) for style in STYLES[:3]]
+    lines.append(plt.Line2D([], [], color="k", linestyle="", **RING))
+    figure.legend(lines, [*names.values(), "greedy"], **ABOVE, ncols=4)
+    figure.supxlabel("seconds since the first step")
+    figure.supylabel("return")
+    save(figure, results / "playground")
 
 
 DRAWN_ALONE = {
@@ -281,7 +284,7 @@ DRAWN_ALONE = {
     "figure_2": [draw_bandits],
     "figure_11": [draw_climbing],
     "first_run": [draw_first_run],
-    "speed": [draw_cost],
+    "playground": [draw_playground],
 }
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """How fast a script is here, started as a user starts it.
 
-    python benchmark/speed.py loop --against ../old/qmle_continuous.py
     python benchmark/speed.py loop --script qmle_continuous_multiseed.py --total-timesteps 4000
 
-    loop        steps per second of all seeds, plain and fast; --against: also of another version
+    loop        steps per second of all seeds, plain and fast
     parts       milliseconds of an action and an update
     cost        the same against the numbers of samples, for walker-walk and dog-walk
     discrete    the scripts of Figure 10: steps per second and peak memory
@@ -82,20 +81,14 @@ def run(script, *flags, parts=False):
 
 
 def measure_loop(args, record):
-    variants = {"plain": (args.script, ["--no-compile"]), "fast": (args.script, [])}
+    variants = {"plain": ["--no-compile"], "fast": []}
     if not ON_CUDA:
-        variants["fast, float32"] = (args.script, ["--no-mixed-precision"])
-    if args.against:
-        variants["against"] = (pathlib.Path(args.against).resolve(), [])
+        variants["fast, float32"] = ["--no-mixed-precision"]
     for _ in range(args.repetitions):
-        speeds = {}
-        for name, (script, flags) in variants.items():
+        for name, flags in variants.items():
             steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps
-            speeds[name] = run(script, "--total-timesteps", steps, *flags)["speed"]
-            record("loop", "training", name, speeds[name], "steps/s")
-        if args.against:
-            ratio = speeds["fast"] / speeds["against"]
-            record("loop", "speed over against", "fast", ratio, "")
+            told = run(args.script, "--total-timesteps", steps, *flags)
+            record("loop", "training", name, told["speed"], "steps/s")
 
 
 SHORT = ["--total-timesteps", 260, "--learning-starts", 200]  # enough to compile
@@ -150,7 +143,6 @@ if __name__ == "__main__":
     parser.add_argument("--script", default="qmle_continuous.py")
     parser.add_argument("--total-timesteps", type=int, default=12_000 if ON_CUDA else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--against", help="for loop: another version of the script")
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
     parser.add_argument("--out", help="other CSV file")
     args = parser.parse_args()

@@ -153,20 +153,12 @@ def counterparts(figure):
             yield [*row, with_interval(welch([own], [base], 0.95))]
 
 
-# Steps after which the columns show published scores.
-PUBLISHED = {"DDPG": 5e5, "DMPO": 5e5, "DDPG (Spinning Up)": 1e6, "SAC": 1e6}
-PUBLISHED |= {"A3C": 1e8, "D4PG": 1e8}
-
-
-def published(task, method):
-    """A score of references.csv, with its steps if other than the column's."""
-    found = [row for row in data.references() if (row["task"], row["method"]) == (task, method)]
-    if not found:
-        return ""
-    row = max(found, key=lambda row: float(row["steps"]))
+def sac(task):
+    """SAC's published score."""
+    rows = [row for row in data.references() if (row["task"], row["method"]) == (task, "SAC")]
+    row = max(rows, key=lambda row: float(row["steps"]))
     error = f" ({float(row['error']):.0f})" if row["error"] else ""
-    steps = float(row["steps"])
-    at = f" at {steps / 1e6:g}M" if steps != PUBLISHED[method] else ""
+    at = "" if row["steps"] == "1000000" else f" at {float(row['steps']) / 1e6:g}M"
     return f"{float(row['score']):.0f}{error}{at}"
 
 
@@ -213,19 +205,9 @@ def figure_3():
         row = [task, ACTION_DIMENSIONS[task], len(by_seed)]
         row += [before(by_seed, at) for at in (500_000, 1_000_000)]
         greedy = data.greedy_returns(RESULTS / f"figure_3/{task}/qmle")
-        row += [with_error(greedy), sac := published(task, "SAC")]
-        share = np.mean(greedy) / float(sac.split()[0]) if "at" not in sac else None
+        row += [with_error(greedy), other := sac(task)]
+        share = np.mean(greedy) / float(other.split()[0]) if "at" not in other else None
         yield [*row, cell(share, ".0%")]
-
-
-def figure_3_published():
-    """The other published scores."""
-    header = ["task", "DDPG, 0.5M", "DMPO, 0.5M", "plain DDPG, 1M", "A3C, 10<sup>8</sup>"]
-    yield [*header, "D4PG, 10<sup>8</sup>"]
-    for task in ACTION_DIMENSIONS:
-        scores = [published(task, method) for method in PUBLISHED if method != "SAC"]
-        if any(scores):
-            yield [task, *scores]
 
 
 def read_diagnosis(figure):
@@ -362,9 +344,25 @@ def plus_ingredients():
             yield [*row, with_interval(interval, "+.2f"), said + count]
 
 
-MADE_HERE = [first_run, cartpole, loop, parts, seeds, discrete]
-MADE_HERE += [plus, plus_exploration, plus_ingredients, figure_3, figure_3_published, diagnosis]
-MADE_HERE += [figure_3_why, open_details]
+def playground():
+    """The last training return within so many seconds of Python's start."""
+    times = 63, 126, 316  # as published
+    yield ["task", "environments", "seeds", "steps a second", *(f"{t} s" for t in times), "greedy"]
+    for folder in sorted((RESULTS / "playground").glob("*/*")):
+        speeds, found = [], []
+        for path in sorted(folder.glob("seed_?.csv")):
+            config = json.loads(path.with_suffix(".json").read_text())
+            steps, seconds, returns = data.read_csv(path).view((float, 3)).T
+            speeds.append(np.median(np.diff(steps) / np.diff(seconds)))
+            found.append([returns[seconds < t][-1:] if t < seconds[-1] else [] for t in times])
+        row = [folder.parent.name, config["args"]["num_envs"], len(speeds), cell(np.mean(speeds))]
+        row += [with_error(np.concatenate(own)) for own in zip(*found, strict=True)]
+        steps = data.read_csv(path.with_stem(f"{path.stem}_eval"))["global_step"][-1]
+        yield [*row, f"{with_error(data.greedy_returns(folder))} at {steps / 1e6:.0f}M"]
+
+
+MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus, plus_exploration
+MADE_HERE += plus_ingredients, figure_3, diagnosis, figure_3_why, open_details
 TABLES = {function.__name__: function for function in MADE_HERE}
 for name in ("figure_5", "figure_7"):
     TABLES[name] = functools.partial(counterparts, name)
