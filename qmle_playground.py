@@ -9,17 +9,17 @@
     python qmle_playground.py --env-id CheetahRun --eval-frequency 2000000
     python qmle_playground.py --evaluate-only runs/<run>
 
-The learner of qmle_plus.py, in torch, with one seed, on MuJoCo Playground's tasks, in jax. Other:
+The learner of qmle_plus.py in torch, one seed, on MuJoCo Playground's tasks in jax. Different:
 - one call steps all environments, another resets those that have ended; no action repeat
-- one search for all, each with a smallest s.d. of its own (--explore-std 0: none)
+- one search for all, each with its own least s.d. (--explore-std 0: none)
 - updates (--updates-per-step) are queued before the next step is simulated
-- uniform replay: an update would have to sum millions of priorities
+- uniform replay: an update would sum millions of priorities
 - no checkpoint: a run takes minutes, and keeps its curves if interrupted
 
-Rows of episodes.csv are means of episodes that ended at a step; seconds are since Python's start.
+Rows of episodes.csv are means of episodes that ended at a step, seconds from Python's start.
 
 Shapes: N environments or action samples per state, B batch of states, E elites, A action
-dimensions, H heads, n steps.
+dimensions, H heads, n steps; row: obs, next obs, action, reward, terminated, ended.
 """
 
 import atexit
@@ -66,9 +66,9 @@ class Args:
     seed: Number = 1  # of everything random
     num_envs: Count = 2048  # N
     total_timesteps: Count = 20_000_000  # of all environments together
-    learning_rate: Share = 3e-4  # step size of AdamW
+    learning_rate: Share = 3e-4  # of AdamW
     weight_decay: Share = 0.01  # of AdamW
-    buffer_size: Count = 4_000_000  # transitions in the memory, of all environments
+    buffer_size: Count = 4_000_000  # transitions, of all environments
     gamma: Share = 0.99  # discount factor
     n_step: Count = 3  # rewards in a TD target
     batch_size: Count = 2048  # transitions per update
@@ -76,7 +76,7 @@ class Args:
     updates_per_step: Count = 16  # per step of all environments
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 4  # to act on the best of
-    explore_std: Share = 0.4  # smallest s.d., from 0 to this over environments
+    explore_std: Share = 0.4  # least s.d., 0 to this over environments
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of the search set, for a TD target
@@ -113,7 +113,7 @@ def check_args(args):
 
 
 def load_env(env_id):
-    """A DM Control task and its time limit, which is left to who uses it."""
+    """A DM Control task and its time limit."""
     try:  # other suites would download models of robots
         limit = dm_control_suite.get_default_config(env_id).episode_length
         return dm_control_suite.load(env_id, config_overrides={"impl": "jax"}), limit
@@ -123,7 +123,7 @@ def load_env(env_id):
 
 def step_envs(env, limit, envs, actions):
     """Takes actions (N, A). Returns envs, observations (N, obs_size), rows of the memory (N, row),
-    and stats: how many episodes ended, sum of their returns, how many diverged, and ends of all.
+    and stats (4,): whole episodes that ended, sum of their returns, diverged ones, all that ended.
     """
     before, after = envs["state"], jax.vmap(env.step)(envs["state"], actions)
     # Where physics diverge, Playground says done; here such a step leads nowhere, without reward.
@@ -134,7 +134,7 @@ def step_envs(env, limit, envs, actions):
     ended = terminated | ~sound | (lengths >= limit)
     returns = envs["returns"] + rewards
     whole = ended & envs["whole"]
-    stats = [whole, whole * returns, ~sound & envs["whole"], ended]
+    stats = [whole, whole * returns, ~sound, ended]
     stats = jnp.stack([x.sum().astype(jnp.float32) for x in stats])
     numbers = jnp.stack([rewards, terminated, ended], axis=1)
     rows = jnp.concatenate([before.obs, reached, actions, numbers], axis=1)
@@ -162,21 +162,21 @@ class Envs:
     """N environments, whose arrays torch reads without a copy."""
 
     def __init__(self, env, limit, num_envs):
-        self.env, self.limit, self.num_envs, self.envs = env, limit, num_envs, None
+        self.limit, self.num_envs, self.envs = limit, num_envs, None
         parts = functools.partial(step_envs, env, limit), functools.partial(reset_envs, env)
         self.step_envs, self.reset_envs = (jax.jit(f, donate_argnums=0) for f in parts)
+        self.shapes = jax.eval_shape(jax.vmap(env.reset), jnp.zeros((num_envs, 2), jnp.uint32))
 
     def reset(self, seed, spread=False):
         """Begins new episodes; returns observations (N, obs_size)."""
-        keys = jax.random.split(jax.random.PRNGKey(seed), self.num_envs + 1)
-        shapes = jax.eval_shape(jax.vmap(self.env.reset), keys[1:])
-        state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+        keys = jax.random.split(jax.random.PRNGKey(seed))
+        state = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), self.shapes)
         zeros = jnp.zeros(self.num_envs, jnp.int32)
         envs = {"state": state, "lengths": zeros, "returns": zeros.astype(jnp.float32)}
         envs |= {"whole": zeros > 0, "ended": zeros == 0, "key": keys[0]}
-        device = jax.devices()[0]  # by name, or it is compiled again
+        device = jax.devices()[0]  # by name, or it compiles again
         self.envs, obs = self.reset_envs(jax.device_put(envs, device))
-        # Or else all would end at once; sound, as a limit truncates. In tenths: resets stay rare.
+        # Else all would end at once; valid, as a limit truncates. In tenths: resets stay rare.
         lengths = jax.random.randint(keys[1], zeros.shape, 0, 10) * spread * self.limit // 10
         whole = lengths == 0  # shorter ones are in no curve
         self.envs |= jax.device_put({"lengths": lengths, "whole": whole}, device)
@@ -184,11 +184,11 @@ class Envs:
 
     def step(self, actions):
         """Takes actions, resets what has ended; returns observations, rows (N, row) and stats."""
-        self.envs, *outputs = self.step_envs(self.envs, actions)
-        obs, rows, stats = jax.block_until_ready(outputs)
-        if stats[-1]:  # it computes all N
-            self.envs, obs = jax.block_until_ready(self.reset_envs(self.envs))
-        return torch.from_dlpack(obs), torch.from_dlpack(rows), np.asarray(stats)
+        self.envs, obs, rows, stats = self.step_envs(self.envs, actions)
+        stats = np.asarray(stats)  # waits; torch has read the last rows
+        if stats[-1]:  # computes all N
+            self.envs, obs = self.reset_envs(self.envs)
+        return torch.from_dlpack(obs), torch.from_dlpack(rows), stats
 
 
 class ObsNorm(nn.Module):
@@ -461,9 +461,8 @@ if __name__ == "__main__":
         words = saved["words"] + words  # the last one of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
-    if not (m := args.eval_episodes) <= args.num_envs <= args.buffer_size:
-        expected = f"{m} (--eval-episodes) to {args.buffer_size} (--buffer-size)"
-        sys.exit(f"error: --num-envs is {args.num_envs}, expected {expected}")
+    if not args.eval_episodes <= args.num_envs <= args.buffer_size:
+        sys.exit(f"error: --num-envs is {args.num_envs}, expected --eval-episodes to --buffer-size")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     if not on_cuda:
@@ -479,8 +478,11 @@ if __name__ == "__main__":
     kinds = QNetwork, QNetwork, ArgmaxPredictor
     networks = [kind(args, *sizes).to(device) for kind in kinds]  # online, target, predictor
     networks[1].load_state_dict(networks[0].state_dict())
-    for own, values in zip(networks, saved.get("networks", ()), strict=False):
-        own.load_state_dict(values)
+    try:
+        for own, values in zip(networks, saved.get("networks", ()), strict=False):
+            own.load_state_dict(values)
+    except RuntimeError:
+        sys.exit(f"error: {path} has other sizes")
     # What makes it fast: compiled functions, bfloat16, CUDA graphs.
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
@@ -506,7 +508,7 @@ if __name__ == "__main__":
         def policy(new_obs):
             obs.copy_(new_obs[:count])
             search()
-            # A copy, as jax's CUDA graphs fail with memory of torch.
+            # A copy in torch's order: jax's CUDA graphs fail with memory of torch.
             return jnp.from_dlpack(actions) + 0
 
         return policy
@@ -514,7 +516,7 @@ if __name__ == "__main__":
     greedy_policy = make_policy(args.eval_episodes)
     if args.evaluate_only:
         returns = evaluate(greedy_policy, envs, args, stop)
-        print("returns:", *returns, "mean:", returns.mean())
+        stop or print("returns:", *returns, "mean:", returns.mean())
         sys.exit(bool(stop))
     # As in Parallel Q-learning (Li et al. 2023) and FastTD3.
     least_std = torch.linspace(0, args.explore_std, args.num_envs, device=device).unsqueeze(1)
@@ -526,12 +528,12 @@ if __name__ == "__main__":
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
     update = graph(lambda: train_step(training_losses, networks, optimizer, memory, args))
     print("compiling", file=sys.stderr)
-    obs = envs.reset(args.seed % 2**31, spread=True)
-    policy(obs)
+    obs, *_ = envs.step(policy(envs.reset(0)))
     if args.eval_frequency:
         greedy_policy(obs)
     training_losses(*networks, args, memory.sample(args.batch_size), 1)[0].backward()
     torch.manual_seed(args.seed)  # the same, compiled or not
+    obs = envs.reset(args.seed % 2**31, spread=True)
     name = f"{args.env_id}__{SCRIPT}__{args.seed}__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dir = Path("runs", name)
     run_dir.mkdir(parents=True)
