@@ -1,4 +1,4 @@
-"""qmle_playground.py: resets, n-step batches, refusals, runs."""
+"""qmle_playground.py."""
 
 import sys
 
@@ -20,7 +20,7 @@ TINY += " --eval-episodes 3 --total-timesteps 400"
 
 
 class Toy:
-    """obs: own number, time, last action; reward time. Action 1 terminates, -1 diverges."""
+    """obs: own number, time, last action; reward time. 1 terminates, -1 diverges."""
 
     observation_size, action_size = 3, 1
 
@@ -65,12 +65,12 @@ def test_ends_and_next_observations():
     time[5, 2] -= 1
     assert reached[..., 1].equal(time) and reached[..., 0].equal(obs[..., 0])  # before the reset
     assert not seen[1:][ended][:, 1:].any() and seen[1:][~ended].equal(reached[~ended])
-    assert len({*seen[..., 0].flatten().tolist()}) == 4 + 9  # new states
+    assert len({*seen[..., 0].flatten().tolist()}) == 4 + 9
     assert stats[[3, 5, 9]].tolist() == [[1, 10, 0, 1], [1, 15, 1, 1], [2, 110, 0, 2]]
     assert [*play(0)][1].equal(rows) and not [*play(1)][1].equal(rows)
 
 
-def test_first_episodes_have_different_lengths():
+def test_first_episodes_differ():
     _, rows, stats = play(0, spread=True, num_envs=64)
     lengths = (rows[..., -1] > 0).int().argmax(0) + 1
     assert {*lengths.tolist()} == {*range(1, 11)} and stats[:9, 0].sum() <= 2
@@ -112,4 +112,5 @@ def test_runs_repeat_and_evaluate(env_id, num, run, play):
     for name, length in (("episodes.csv", 11), ("eval.csv", 3)):
         one, two = ([x.split(",")[::2] for x in (e["run_dir"] / name).open()] for e in runs)
         assert one == two and len(one) >= length
-    assert play(NAME, runs[0]["run_dir"]) == pytest.approx(float(one[2][1]))
+    assert play(NAME, run_dir := runs[0]["run_dir"]) == pytest.approx(float(one[2][1]))
+    assert "sizes" in refused(run, NAME, f"--evaluate-only {run_dir} --width 9")
