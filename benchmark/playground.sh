@@ -2,25 +2,25 @@
 # qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all.
 # Not all of it has run: results/playground has what has, seed_K.json its command. envs-1024 and envs-4096 there have the flags
 # --num-envs 1024 --updates-per-step 8 and --num-envs 4096 --updates-per-step 32.
-#   usage: benchmark/playground.sh [extra flags ...]
+#   usage: benchmark/playground.sh [extra flags ...]    on several GPUs: once for each, with CUDA_VISIBLE_DEVICES=K; they share the runs
 # Results: benchmark/results/playground/<task>/qmle_playground/seed_K.csv (training), seed_K_eval.csv, seed_K.json
+# A run that was stopped is in runs/playground/<task>-K; delete that folder to make it again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-while read -r env_id task steps; do
-  for seed in 1 2 3; do
-    results=$root/benchmark/results/playground/$task/qmle_playground
+mkdir -p runs/playground
+for seed in 1 2 3; do
+  while read -r env_id task steps; do
+    results=$root/benchmark/results/playground/$task/qmle_playground work=$root/runs/playground/$task-$seed
     [ -e "$results/seed_$seed.json" ] && continue
-    work=$(mktemp -d)
+    mkdir "$work" 2> /dev/null || continue # it is made beside this one, or was stopped
     (cd "$work" && python "$root/qmle_playground.py" --env-id "$env_id" --seed "$seed" --total-timesteps "$steps" \
-      --eval-frequency $((steps / 2)) "$@" </dev/null)
+      --eval-frequency $((steps / 2)) "$@" < /dev/null)
     mkdir -p "$results"
     cp "$work"/runs/*/episodes.csv "$results/seed_$seed.csv"
     cp "$work"/runs/*/eval.csv "$results/seed_${seed}_eval.csv"
     cp "$work"/runs/*/config.json "$results/seed_$seed.json"
-    rm -r "$work"
-  done
-done <<'END'
+  done <<'END'
 CheetahRun      cheetah-run       10000000
 WalkerWalk      walker-walk        4000000
 WalkerRun       walker-run        15000000
@@ -29,4 +29,5 @@ FingerTurnHard  finger-turn_hard  15000000
 FishSwim        fish-swim         15000000
 HopperHop       hopper-hop        15000000
 END
+done
 python benchmark/plot.py playground
