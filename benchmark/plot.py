@@ -258,11 +258,11 @@ def draw_first_run(results):
 
 def draw_playground(results):
     """Returns against seconds, a line for each seed."""
-    names = {"qmle_playground": "2,048 environments", "envs-1024": "1,024", "envs-4096": "4,096"}
+    names = {"envs-2048": "2,048 environments", "envs-1024": "1,024", "envs-4096": "4,096"}
     tasks = sorted({folder.parent.name for folder in results.glob("*/*/")})
     figure, panels = plt.subplots(2, 4, figsize=(8, 3.9), sharey=True)
     for axes, task in itertools.zip_longest(panels.flat, tasks):
-        axes.set(title=task, ylim=(0, 1000)) if task else axes.set_axis_off()
+        axes.set(title=task, ylim=(0, 1020)) if task else axes.set_axis_off()
         for variant, style in zip(names, STYLES, strict=False):
             for path in results.glob(f"{task}/{variant}/seed_?.csv"):
                 start = json.loads(path.with_suffix(".json").read_text())["start_seconds"]

@@ -345,7 +345,7 @@ def plus_ingredients():
 
 
 def playground():
-    """The last training return within so many seconds of Python's start."""
+    """Last training returns within so many seconds of Python's start."""
     times = 63, 126, 316  # as published
     yield ["task", "environments", "seeds", "steps a second", *(f"{t} s" for t in times), "greedy"]
     for folder in sorted((RESULTS / "playground").glob("*/*")):
@@ -356,7 +356,8 @@ def playground():
             speeds.append(np.median(np.diff(steps) / np.diff(seconds)))
             found.append([returns[seconds < t][-1:] if t < seconds[-1] else [] for t in times])
         row = [folder.parent.name, config["args"]["num_envs"], len(speeds), cell(np.mean(speeds))]
-        row += [with_error(np.concatenate(own)) for own in zip(*found, strict=True)]
+        for own in zip(*found, strict=True):
+            row.append(with_error(np.concatenate(own)) if all(map(len, own)) else "")
         steps = data.read_csv(path.with_stem(f"{path.stem}_eval"))["global_step"][-1]
         yield [*row, f"{with_error(data.greedy_returns(folder))} at {steps / 1e6:.0f}M"]
 
