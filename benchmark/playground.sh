@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all.
 # Not all of it has run: results/playground has what has, by an earlier version (seed_K.json has commit and command, on humanoid-walk of
-# more steps). That is kept. Beside it are runs with --num-envs 1024 --updates-per-step 8 and --num-envs 4096 --updates-per-step 32.
-#   usage: benchmark/playground.sh [extra flags ...]    on several GPUs: once for each, with CUDA_VISIBLE_DEVICES=K; they share the runs
+# more steps). That is kept. Beside it are runs, not made by this script, with --num-envs 1024 --updates-per-step 8 and
+# --num-envs 4096 --updates-per-step 32.
+#   usage: benchmark/playground.sh [extra flags, but not --num-envs ...]    on several GPUs: once for each, with CUDA_VISIBLE_DEVICES=K; they share the runs
 # Results: benchmark/results/playground/<task>/envs-2048/seed_K.csv (training), seed_K_eval.csv, seed_K.json
 # A run that was stopped is in runs/playground/<task>-K; delete that folder to make it again.
 set -euo pipefail
@@ -13,7 +14,7 @@ for seed in 1 2 3; do
   while read -r env_id task steps; do
     results=$root/benchmark/results/playground/$task/envs-2048 work=$root/runs/playground/$task-$seed
     [ -e "$results/seed_$seed.json" ] && continue
-    mkdir "$work" 2> /dev/null || continue # it is made beside this one, or was stopped
+    if ! mkdir "$work"; then echo "skipped: $task, seed $seed is made by another call, or was stopped" >&2; continue; fi
     (cd "$work" && python "$root/qmle_playground.py" --env-id "$env_id" --seed "$seed" --total-timesteps "$steps" \
       --eval-frequency $((steps / 2)) "$@" < /dev/null)
     mkdir -p "$results"
