@@ -14,7 +14,7 @@ The learner of qmle_plus.py in torch, one seed, on MuJoCo Playground's tasks in 
 - one search for all, each with its own least s.d. (--explore-std 0: none)
 - updates (--updates-per-step) are queued before the next step is simulated
 - uniform replay: an update would sum millions of priorities
-- no checkpoint: a run takes minutes, and keeps its curves if interrupted
+- no checkpoints
 
 Rows of episodes.csv are means of episodes that ended at a step, seconds from Python's start.
 
@@ -134,10 +134,8 @@ def step_envs(env, limit, envs, actions):
     ended = terminated | ~sound | (lengths >= limit)
     returns = envs["returns"] + rewards
     whole = ended & envs["whole"]
-    stats = [whole, whole * returns, ~sound, ended]
-    stats = jnp.stack([x.sum().astype(jnp.float32) for x in stats])
-    numbers = jnp.stack([rewards, terminated, ended], axis=1)
-    rows = jnp.concatenate([before.obs, reached, actions, numbers], axis=1)
+    stats = jnp.stack([x.sum() for x in (whole, whole * returns, ~sound, ended)])
+    rows = jnp.column_stack([before.obs, reached, actions, rewards, terminated, ended])
     envs |= {"state": after, "lengths": lengths, "returns": returns, "ended": ended}
     envs = jax.tree.map(lambda x: x.astype(x.dtype), envs)  # no weak types: they compile again
     return envs, after.obs, rows, stats
@@ -419,13 +417,13 @@ class CudaGraph:
 
     def __call__(self):
         self.num_calls += 1
-        if self.num_calls < 4:  # these allocate, which a recording must not
+        if self.num_calls < 4:  # which allocate; a recording must not
             return self.function()
         if self.num_calls == 4:
             self.graph = torch.cuda.CUDAGraph()
             # jax's threads may allocate.
             with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
-                self.outputs = self.function()  # they hold until the next call
+                self.outputs = self.function()  # hold until the next call
         self.graph.replay()
         return self.outputs
 
@@ -458,11 +456,12 @@ if __name__ == "__main__":
             assert saved["script"] == SCRIPT, saved["script"]
         except Exception as error:  # missing, cut
             sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
-        words = saved["words"] + words  # the last one of a flag counts
+        words = saved["words"] + words  # the last of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
     if not args.eval_episodes <= args.num_envs <= args.buffer_size:
-        sys.exit(f"error: --num-envs is {args.num_envs}, expected --eval-episodes to --buffer-size")
+        expected = f"--eval-episodes {args.eval_episodes} to --buffer-size {args.buffer_size}"
+        sys.exit(f"error: --num-envs is {args.num_envs}, expected {expected}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     if not on_cuda:
@@ -471,7 +470,7 @@ if __name__ == "__main__":
         sys.exit("error: jax sees no GPU, torch does; pip install 'jax[cuda12]', or --no-cuda")
     env, limit = load_env(args.env_id)
     envs, sizes = Envs(env, limit, args.num_envs), (env.observation_size, env.action_size)
-    stop = []  # obeyed after a step; a second one ends at once
+    stop = []  # obeyed after a step; a second ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))
     torch.manual_seed(args.seed)
@@ -482,8 +481,8 @@ if __name__ == "__main__":
         for own, values in zip(networks, saved.get("networks", ()), strict=False):
             own.load_state_dict(values)
     except RuntimeError:
-        sys.exit(f"error: {path} has other sizes")
-    # What makes it fast: compiled functions, bfloat16, CUDA graphs.
+        sys.exit(f"error: {path} is of another network")
+    # For speed: compiled functions, bfloat16, CUDA graphs.
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
@@ -500,10 +499,9 @@ if __name__ == "__main__":
         obs = torch.zeros(count, sizes[0], device=device)
         actions = torch.zeros(args.num_envs, sizes[1], device=device)
 
+        @graph
         def search():
             actions[:count] = best(networks[0], networks[2], args, obs, *least_std)
-
-        search = graph(search)
 
         def policy(new_obs):
             obs.copy_(new_obs[:count])
@@ -521,7 +519,10 @@ if __name__ == "__main__":
     # As in Parallel Q-learning (Li et al. 2023) and FastTD3.
     least_std = torch.linspace(0, args.explore_std, args.num_envs, device=device).unsqueeze(1)
     policy = make_policy(args.num_envs, least_std)
-    memory = ReplayMemory(args, *sizes, device)
+    try:
+        memory = ReplayMemory(args, *sizes, device)
+    except RuntimeError as error:  # no room
+        sys.exit(f"error: --buffer-size is {args.buffer_size}: {error}")
     random_actions = torch.zeros(args.num_envs, sizes[1], device=device)
     learnt = [value for own in networks[::2] for value in own.parameters() if value.requires_grad]
     adam = {"lr": args.learning_rate, "weight_decay": args.weight_decay, "capturable": on_cuda}
@@ -554,8 +555,7 @@ if __name__ == "__main__":
         if file:
             print(global_step, time.time() - start_python, value, sep=",", file=file)
 
-    def is_due(frequency):
-        """Whether the last step reached a multiple."""
+    def is_due(frequency):  # the last step reached a multiple
         return frequency and global_step % frequency < args.num_envs <= global_step
 
     print(f"run: {run_dir} on {device}")

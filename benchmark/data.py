@@ -103,8 +103,7 @@ def mean_curves(seeds, num_bins=50):
     num_bins = min(num_bins, *(len(rows) for rows in seeds.values()))
     edges = np.linspace(0, last, num_bins + 1)
     means = np.full((len(seeds), num_bins), np.nan)
-    for i, rows in enumerate(seeds.values()):
-        rows = rows[rows[:, 0] <= last]
+    for i, rows in enumerate(until(seeds, last).values()):
         number = np.clip(np.searchsorted(edges, rows[:, 0]) - 1, 0, num_bins - 1)
         for j in np.unique(number):
             means[i, j] = rows[number == j, 1].mean()

@@ -91,8 +91,7 @@ def of_model(path, seed, num_episodes=10):
     shaken = np.nansum(play(q_network, args, num_episodes, args.exploration_epsilon)[2], 0)
     scores, to_go = np.nansum(rewards, 0), returns_to_go(np.nan_to_num(rewards), args.gamma)
     ran = np.isfinite(rewards)  # (T, E)
-    num_steps = ran.sum(0)
-    last = np.where(terminated, num_steps, num_steps - NUM_TO_COME)
+    last = ran.sum(0) - NUM_TO_COME * ~terminated
     counts = np.arange(len(rewards))[:, None] < last  # (T, E)
     states, taken = torch.from_numpy(obs[ran]), torch.from_numpy(actions[ran])
     q = np.full(rewards.shape, np.nan)
@@ -114,12 +113,10 @@ if __name__ == "__main__":
     parser.add_argument("--until", type=int, help="step that counts as the end of a run")
     args = parser.parse_args()
     path = data.RESULTS / args.figure / "diagnosis.csv"
-    rows, entries = {}, {}
+    rows, entries = [], {}
     if path.exists():
         entries = json.loads(path.with_suffix(".json").read_text())
-        for row in data.read_rows(path):
-            *run, measure, value = row.values()
-            rows.setdefault(tuple(run), {})[measure] = value
+        rows = [tuple(row.values()) for row in data.read_rows(path)]
     for run_dir in map(pathlib.Path, args.run_dirs):
         config = json.loads((run_dir / "config.json").read_text())["args"]
         task = config["env_id"].removeprefix("dm_control/").removesuffix("-v0")
@@ -128,10 +125,11 @@ if __name__ == "__main__":
         if not args.until and (run_dir / "model.pt").exists():
             found |= of_model(run_dir / "model.pt", config["seed"])
         run = task, variant, str(config["seed"]), str(last)
-        rows[run] = {name: f"{value:.5g}" for name, value in found.items()}
+        found = {name: f"{value:.5g}" for name, value in found.items()}
         entries["/".join(run)] = data.describe("torch", "dm_control", "mujoco", "numpy")
-        print(*run, rows[run], flush=True)
-        lines = [(*run, *row) for run in sorted(rows) for row in sorted(rows[run].items())]
-        data.write_rows(path, ("task", "variant", "seed", "until", "measure", "value"), *lines)
+        print(*run, found, flush=True)
+        rows = [row for row in rows if row[:4] != run]
+        rows = sorted(rows + [(*run, *row) for row in found.items()])
+        data.write_rows(path, ("task", "variant", "seed", "until", "measure", "value"), *rows)
         text = json.dumps(entries, indent=1, sort_keys=True)
         path.with_suffix(".json").write_text(text + "\n")

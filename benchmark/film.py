@@ -71,10 +71,9 @@ if __name__ == "__main__":
     parser = data.parser(__doc__)
     parser.add_argument("tasks", nargs="*", help="folders of models/; default: all")
     args = parser.parse_args()
-    tasks = args.tasks or sorted(path.parent.name for path in MODELS.glob("*/model.pt"))
-    films = {task: play(task) for task in tasks}
-    MEDIA.mkdir(exist_ok=True)
-    for task, film in films.items():
-        save(side_by_side([film], 480), task, 1_000_000)
+    films = {}
+    for task in args.tasks or sorted(path.parent.name for path in MODELS.glob("*/model.pt")):
+        films[task] = play(task)
+        save(side_by_side([films[task]], 480), task, 1_000_000)
     if not args.tasks:
         save(side_by_side([films[task] for task in STRIP]), "agents", 2_500_000)

@@ -1,18 +1,17 @@
 """Runs the commands of a figure, several at a time, and keeps what they measured as data.
 
-    benchmark/figure_3.sh                                  one run after the other, here
-    benchmark/figure_3.sh --smoke                          tiny runs: does everything work?
-    benchmark/figure_3.sh --tasks cheetah-run walker-walk  only the runs of these
+    benchmark/figure_3.sh --tasks cheetah-run walker-walk --workers 2
     benchmark/figure_3.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
 
 The shell scripts send lines: a task, a variant, and a command as one would type it.
-docs/reproduce.md says what is kept, what it repeats, what it refuses, and how it goes on.
+docs/reproduce.md says what is kept, what it refuses, and how it goes on.
 """
 
 import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -64,10 +63,8 @@ class Run:
         self.is_illustration = self.words[1].endswith(("bandit.py", "climbing.py"))
 
     def flag(self, name, default):
-        """The number that the command gives for a flag at last."""
-        pairs = zip(self.words, self.words[1:], strict=False)
-        values = [value for word, value in pairs if word == name]
-        return int(values[-1]) if values else default
+        """The number that the command gives for a flag; the last counts."""
+        return int(dict(itertools.pairwise(self.words)).get(name, default))
 
     def seeds(self):
         first = self.flag("--seed", 1)
@@ -76,8 +73,9 @@ class Run:
 
     def paths(self):
         """The files that exist when it is done."""
-        names = [f"seed_{seed}.csv" for seed in self.seeds()]
-        return [self.kept / name for name in (["verdict.txt"] if self.is_illustration else names)]
+        if self.is_illustration:
+            return [self.kept / "verdict.txt"]
+        return [self.kept / f"seed_{seed}.csv" for seed in self.seeds()]
 
     def key(self):
         return f"{self.task}/{self.variant}/seeds {self.seeds()[0]} to {self.seeds()[-1]}"
@@ -134,8 +132,8 @@ class Run:
         own_folder = f"{self.task}__{self.variant}__{self.seeds()[0]}"
         self.attempt = self.attempt or self.folder / own_folder / unique_name()
         self.attempt.mkdir(parents=True, exist_ok=True)
-        checkpoints = list(self.attempt.glob("runs/*/checkpoint.pt"))
-        flags = ["--resume", str(checkpoints[0].parent)] if checkpoints else self.words[2:]
+        checkpoint = next(self.attempt.glob("runs/*/checkpoint.pt"), None)
+        flags = ["--resume", str(checkpoint.parent)] if checkpoint else self.words[2:]
         command = [sys.executable, str(ROOT / self.words[1]), *flags]
         if self.is_illustration:
             command += ["--output", str(self.kept)]
@@ -187,10 +185,10 @@ def read_manifest(results):
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def thinned(path, most=2000, num_bins=1000):
-    """Steps and returns of an episodes.csv, in bins of steps if more than most."""
+def thinned(path, num_bins=1000):
+    """Steps and returns of an episodes.csv, in bins of steps if it is long."""
     rows = data.read_csv(path)[["global_step", "episodic_return"]].tolist()
-    if len(rows) > most:
+    if len(rows) > 2 * num_bins:
         last, bins = rows[-1][0], {}
         for step, value in rows:
             bins.setdefault(min(step * num_bins // last, num_bins - 1), []).append((step, value))
@@ -231,8 +229,7 @@ def launch(args, runs, folder):
     jobs, on_slurm = folder / "jobs" / unique_name(), args.cluster == "slurm"
     # A job may be queued again as often as it takes.
     executor = submitit.AutoExecutor(jobs, cluster=args.cluster, slurm_max_num_timeout=1000)
-    settings = {"timeout_min": 7 * 24 * 60, "name": args.name}
-    settings["slurm_array_parallelism"] = args.workers
+    settings = dict(timeout_min=7 * 24 * 60, name=args.name, slurm_array_parallelism=args.workers)
     for setting in args.set:
         key, _, value = setting.partition("=")
         settings[key] = int(value) if value.isdigit() else value
@@ -253,18 +250,19 @@ def launch(args, runs, folder):
             for slot in range(at_a_time):
                 if waiting and slot not in running:
                     run = waiting.pop(0)
-                    run.gpu = args.gpus[slot % len(args.gpus)] if args.gpus else ""
+                    if args.gpus:
+                        run.gpu = args.gpus[slot % len(args.gpus)]
                     if 1 < at_a_time <= len(cores):
                         run.cores = tuple(cores[slot * share : (slot + 1) * share])
                     running[slot] = executor.submit(run), run
             time.sleep(0.5)
             for slot in [slot for slot, (job, _) in running.items() if job.done()]:
                 job, run = running.pop(slot)
-                state = "FAILED" if job.exception() else "done"
-                if state == "FAILED":
-                    failed.append(f"{state}: {run.key()}; log: {job.paths.stderr}")
+                said = f"{'FAILED' if job.exception() else 'done'}: {run.key()}"
+                if job.exception():
+                    failed.append(f"{said}; log: {job.paths.stderr}")
                 left = len(waiting) + len(running)
-                print(f"{time.strftime('%X')} {state}: {run.key()}; {left} left", flush=True)
+                print(f"{time.strftime('%X')} {said}; {left} left", flush=True)
     except KeyboardInterrupt:
         if not on_slurm:
             end_scripts()
@@ -301,9 +299,9 @@ if __name__ == "__main__":
     results = data.results_of(args)
     try:
         runs = read_runs(sys.stdin, results, folder, args.smoke, args.keep_old)
-        tasks = sorted({run.task for run in runs})
-        if unknown := sorted(set(args.tasks or ()) - set(tasks)):
-            raise ValueError(f"--tasks has {unknown}, expected some of {tasks}")
+        tasks = {run.task for run in runs}
+        if unknown := set(args.tasks or ()) - tasks:
+            raise ValueError(f"--tasks has {sorted(unknown)}, expected some of {sorted(tasks)}")
         runs = [run for run in runs if run.task in (args.tasks or tasks)]
         if args.smoke and not args.results:
             shutil.rmtree(results, ignore_errors=True)  # a smoke test tests what is here now

@@ -5,23 +5,17 @@
 It is qmle_continuous_multiseed.py with the functions, networks and flags of that script.
 """
 
-import ast
 import pathlib
 import re
 
 import data
 
-METHODS = ("ddpg_continuous", "qtopt_continuous", "aql_continuous")
-
 
 def pieces(text):
     """Source text of every top-level function and class by its name."""
-    found = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            found[node.name] = "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-    return found
+    parts = text.split("\n\n\n")  # ruff leaves two empty lines around each
+    names = [re.search(r"^(?:class|def) (\w+)", part, re.M) for part in parts]
+    return {name[1]: part for name, part in zip(names, parts, strict=True) if name}
 
 
 def many_seeds(method):
@@ -42,12 +36,12 @@ def many_seeds(method):
     imports = [line for line in lines if line.startswith("from ") and f"\n{line}\n" not in text]
     text = text.replace("import tyro\n", "\n".join(["import tyro", *imports, ""]))
     network = re.search(r"\((QNetwork\(.*?\))\.to", own_text)[1]
-    sizes = "    sizes = *sizes, args.num_bins, args.buffer_size\n"
-    if num_bins := re.search(r"    num_bins = args.*\n", own_text):  # AQL's is None or the flag
-        text = text.replace(sizes, num_bins[0] + sizes.replace("args.num_bins", "num_bins"))
+    sizes = "sizes = *sizes, args.num_bins"
+    if num_bins := re.search(r"num_bins = args.*", own_text):  # AQL's is None or the flag
+        text = text.replace(sizes, f"{num_bins[0]}\n    sizes = *sizes, num_bins")
         text = text.replace("args.on_grid * args.num_bins", "num_bins")
     else:
-        text = text.replace(sizes, sizes.replace("args.num_bins, ", ""))
+        text = text.replace(sizes, "sizes = *sizes")
     if "exploration_noise_std" in own["Args"]:
         noisy = "actions + args.exploration_noise_std * torch.randn(uniform.shape).numpy()"
         text = text.replace("uniform, actions)", f"uniform, ({noisy}).clip(-1, 1))")
@@ -57,7 +51,8 @@ def many_seeds(method):
 
 if __name__ == "__main__":
     parser = data.parser(__doc__)
-    parser.add_argument("method", choices=METHODS)
+    methods = ["ddpg_continuous", "qtopt_continuous", "aql_continuous"]
+    parser.add_argument("method", choices=methods)
     parser.add_argument("folder", type=pathlib.Path, help="for the file, METHOD_multiseed.py")
     args = parser.parse_args()
     path = args.folder / f"{args.method}_multiseed.py"

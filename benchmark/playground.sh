@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # qmle_playground.py on seven tasks, seeds 1 to 3, the defaults for all.
-# Not all of it has run: results/playground has what has, by an earlier version (seed_K.json has commit and command, on humanoid-walk of
-# more steps). That is kept. Beside it are runs, not made by this script, with --num-envs 1024 --updates-per-step 8 and
-# --num-envs 4096 --updates-per-step 32.
+# results/playground has them (they are not made again; seed_K.json has commit and command). Beside them, not made by this script, are brax-sac
+# (brax_sac.py) and, by an earlier version, --num-envs 1024 --updates-per-step 8 and --num-envs 4096 --updates-per-step 32.
 #   usage: benchmark/playground.sh [extra flags, but not --num-envs ...]    on several GPUs: once for each, with CUDA_VISIBLE_DEVICES=K; they share the runs
 # Results: benchmark/results/playground/<task>/envs-2048/seed_K.csv (training), seed_K_eval.csv, seed_K.json
 # A run that was stopped is in runs/playground/<task>-K; delete that folder to make it again.

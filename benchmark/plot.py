@@ -257,26 +257,30 @@ def draw_first_run(results):
 
 
 def draw_playground(results):
-    """Returns against seconds, a line for each seed."""
+    """Returns against seconds and against steps, a line for each seed."""
     names = {"envs-2048": "2,048 environments", "envs-1024": "1,024", "envs-4096": "4,096"}
+    names["brax-sac"] = "SAC of Brax, at evaluations"
     tasks = sorted({folder.parent.name for folder in results.glob("*/*/")})
-    figure, panels = plt.subplots(2, 4, figsize=(8, 3.9), sharey=True)
-    for axes, task in itertools.zip_longest(panels.flat, tasks):
-        axes.set(title=task, ylim=(0, 1020)) if task else axes.set_axis_off()
-        for variant, style in zip(names, STYLES, strict=False):
-            for path in results.glob(f"{task}/{variant}/seed_?.csv"):
-                start = json.loads(path.with_suffix(".json").read_text())["start_seconds"]
-                greedy = path.with_stem(f"{path.stem}_eval")
-                for csv, look in (path, {}), (greedy, RING | {"linestyle": ""}):
-                    rows = data.read_csv(csv)
-                    axes.plot(rows["seconds"] - start, rows["episodic_return"], **style | look)
-        axes.set_xlim(left=0)
-    lines = [plt.Line2D([], [], **style) for style in STYLES[:3]]
-    lines.append(plt.Line2D([], [], color="k", linestyle="", **RING))
-    figure.legend(lines, [*names.values(), "greedy"], **ABOVE, ncols=4)
-    figure.supxlabel("seconds since the first step")
-    figure.supylabel("return")
-    save(figure, results / "playground")
+    for unit in ("seconds since the first step", "steps"):
+        figure, panels = plt.subplots(2, 4, figsize=(8, 3.9), sharey=True)
+        for axes, task in itertools.zip_longest(panels.flat, tasks):
+            axes.set(title=task, ylim=(0, 1020)) if task else axes.set_axis_off()
+            for variant, style in zip(names, STYLES, strict=False):
+                for path in results.glob(f"{task}/{variant}/seed_?.csv"):
+                    start = json.loads(path.with_suffix(".json").read_text())["start_seconds"]
+                    for csv in path.parent.glob(f"{path.stem}*.csv"):
+                        rows = data.read_csv(csv)
+                        x = rows["global_step"] if unit == "steps" else rows["seconds"] - start
+                        look = {} if csv == path else RING | {"linestyle": ""}
+                        axes.plot(x, rows["episodic_return"], **style | look)
+            axes.set_xlim(left=0)
+            axes.xaxis.set_major_formatter(THOUSANDS)
+        lines = [plt.Line2D([], [], **style) for style in STYLES[: len(names)]]
+        lines.append(plt.Line2D([], [], color="k", linestyle="", **RING))
+        figure.legend(lines, [*names.values(), "greedy"], **ABOVE, ncols=5)
+        figure.supxlabel(unit)
+        figure.supylabel("return")
+        save(figure, results / f"playground_{unit.split()[0]}")
 
 
 DRAWN_ALONE = {

@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
+import timeit
 
 os.environ.setdefault("MUJOCO_GL", "disabled")
 import data
@@ -29,46 +29,43 @@ from data import RESULTS, ROOT
 
 ON_CUDA = torch.cuda.is_available()
 
-RUN_AND_TELL = f"""import sys
+RUN_SCRIPT = f"""import sys
 sys.argv = sys.argv[1:]
 __file__ = sys.argv[0]
 exec(compile(open(__file__).read(), __file__, "exec"))
 sys.path.append({str(ROOT / "benchmark")!r})
 import speed
-speed.tell(globals())
 """
 
 
-def tell(names):
+def tell(names, parts):
     """Prints peak memory and times of a script that has just ended; names: its variables."""
     told = {"host": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
     told["gpu"] = torch.cuda.max_memory_allocated() / 1e9 if ON_CUDA else 0.0
-    if os.environ.get("TELL_PARTS"):
+    if parts:
         told["action"] = median_ms(lambda: names["policy"](names["obs"]))
         told["update"] = median_ms(names["update"])
     print("told", json.dumps(told), flush=True)
 
 
-def median_ms(function, repetitions=30, warm_ups=5):
+def median_ms(function):
     """Median milliseconds of a call, the device's work included."""
-    wait = torch.cuda.synchronize if ON_CUDA else lambda: None
-    times = []
-    for _ in range(warm_ups + repetitions):
-        wait()
-        start = time.perf_counter()
+
+    def call():
         function()
-        wait()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.median(times[warm_ups:])
+        if ON_CUDA:
+            torch.cuda.synchronize()
+
+    return statistics.median(timeit.repeat(call, number=1, repeat=35)[5:]) * 1e3  # five warm up
 
 
-def run(script, *flags, parts=False):
+def run(script, *flags, task="walker-walk", parts=False):
     """What a script told, and steps per second after the first episode, where it compiles."""
-    flags = "--env-id", "dm_control/walker-walk-v0", *map(str, flags)  # the last --env-id counts
-    command = [sys.executable, "-c", RUN_AND_TELL, str(ROOT / script), *flags]
-    environment = os.environ | {"TELL_PARTS": "1" if parts else ""}
+    flags = "--env-id", f"dm_control/{task}-v0", *map(str, flags)
+    code = f"{RUN_SCRIPT}speed.tell(globals(), {parts})"
+    command = [sys.executable, "-c", code, str(ROOT / script), *flags]
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"error: {command[3:]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         told = json.loads(done.stdout.split("told ")[-1])
@@ -108,23 +105,22 @@ def measure_cost(args, record):
     for what, kind in (("update", "target"), ("action", "greedy")):
         for count in (2, 10, 100, 1000, 10_000)[: 4 if what == "update" else 5]:
             for task in ("walker-walk", "dog-walk"):
-                flags = ["--env-id", f"dm_control/{task}-v0", "--buffer-size", 10_000]
-                flags += [f"--num-{kind}-samples", count]
-                told = run(args.script, *SHORT, *flags, parts=True)
+                flags = [*SHORT, "--buffer-size", 10_000, f"--num-{kind}-samples", count]
+                told = run(args.script, *flags, task=task, parts=True)
                 record("cost", f"{what}, {task}", f"m_{kind} {count}", told[what], "ms")
 
 
 def measure_discrete(args, record):
     for task in ("finger-spin", "walker-walk", "dog-walk"):
-        flags = ["--env-id", f"dm_control/{task}-v0", "--total-timesteps", args.total_timesteps]
-        told = {"qmle_discrete.py": run("qmle_discrete.py", "--no-enumerate", *flags)}
-        if task != "dog-walk":  # too large for the other
-            told["dqn_discretized.py"] = run("dqn_discretized.py", *flags)
-        for script, found in told.items():
+        scripts = {"qmle_discrete.py": ["--no-enumerate"], "dqn_discretized.py": []}
+        if task == "dog-walk":  # too large for the other
+            del scripts["dqn_discretized.py"]
+        for script, flags in scripts.items():
+            told = run(script, "--total-timesteps", args.total_timesteps, *flags, task=task)
             variant = f"{script} {task}"
-            record("discrete", "training", variant, found["speed"], "steps/s")
-            record("discrete", "peak GPU memory", variant, found["gpu"], "GB")
-            record("discrete", "peak resident memory", variant, found["host"], "GB")
+            record("discrete", "training", variant, told["speed"], "steps/s")
+            record("discrete", "peak GPU memory", variant, told["gpu"], "GB")
+            record("discrete", "peak resident memory", variant, told["host"], "GB")
 
 
 def measure_seeds(args, record):
@@ -151,22 +147,20 @@ if __name__ == "__main__":
     if out.exists():
         old = [list(row.values()) for row in data.read_rows(out)]
         manifests = json.loads(out.with_suffix(".json").read_text())
-    before = dict(manifests)
     manifest = data.describe() | {"command": sys.argv, "torch": torch.__version__}
     manifest["device"] = torch.cuda.get_device_name() if ON_CUDA else "cpu"
     manifest["cpu_cores"] = os.cpu_count()
 
     def record(part, what, variant, value, unit):
         new.append([part, what, variant, f"{value:.6g}", unit])
-        measured = {(row[0], row[2]) for row in new}
-        stay = [row for row in old if (row[0], row[2]) not in measured]
-        data.write_rows(out, ("part", "what", "variant", "value", "unit"), *stay, *new)
-        manifests[part] = manifest | {"earlier": before.get(part)}  # of what stays
+        old[:] = [row for row in old if (row[0], row[2]) != (part, variant)]
+        data.write_rows(out, ("part", "what", "variant", "value", "unit"), *old, *new)
         out.with_suffix(".json").write_text(json.dumps(manifests, indent=2) + "\n")
         values.setdefault((part, what, variant), []).append(value)
         print(*new[-1], file=sys.stderr, flush=True)
 
     for part in args.what:
+        manifests[part] = manifest | {"earlier": manifests.get(part)}  # of old rows that stay
         PARTS[part](args, record)
     for key, found in values.items():
         print(*key, f"median {statistics.median(found):.5g} of {len(found)}", sep=", ")

@@ -40,15 +40,14 @@ class Toy:
 suite.register_environment("Toy", Toy, lambda: config_dict.create(episode_length=10))
 
 
-def play(seed, spread=False, num_envs=4, num_steps=25):
-    env, limit = script.load_env("Toy")
-    envs = script.Envs(env, limit, num_envs)
+def play(seed, spread=False, num_envs=4):
+    envs = script.Envs(*script.load_env("Toy"), num_envs)
     seen, rows, stats = [envs.reset(seed, spread)], [], []
-    actions = torch.zeros(num_steps, num_envs, 1)
+    actions = torch.zeros(25, num_envs, 1)
     actions[[3, 5], [1, 2]] = torch.tensor([[1.0], [-1.0]])  # terminates, diverges
     for action in actions:
-        new_ones = envs.step(jax.dlpack.from_dlpack(action))
-        for own, new in zip((seen, rows, stats), new_ones, strict=True):
+        made = envs.step(jax.dlpack.from_dlpack(action))
+        for own, new in zip((seen, rows, stats), made, strict=True):
             own.append(torch.tensor(np.array(new)))
     assert envs.step_envs._cache_size() == envs.reset_envs._cache_size() == 1  # compiled once
     return map(torch.stack, (seen, rows, stats))
@@ -63,7 +62,7 @@ def test_ends_and_next_observations():
     assert terminated[..., 0].nonzero().tolist() == [[3, 1]] and rewards.isfinite().all()
     assert reached[5, 2].equal(obs[5, 2]) and rewards[5, 2] == 0  # leads nowhere
     time[5, 2] -= 1
-    assert reached[..., 1].equal(time) and reached[..., 0].equal(obs[..., 0])  # before the reset
+    assert reached[..., 1].equal(time) and reached[..., 0].equal(obs[..., 0])
     assert not seen[1:][ended][:, 1:].any() and seen[1:][~ended].equal(reached[~ended])
     assert len({*seen[..., 0].flatten().tolist()}) == 4 + 9
     assert stats[[3, 5, 9]].tolist() == [[1, 10, 0, 1], [1, 15, 1, 1], [2, 110, 0, 2]]
@@ -82,7 +81,7 @@ def test_n_step_batch_against_brute_force():
     made[..., 4:] = 0  # terminated, ended
     made[[2, 5, 6, 8], [0, 0, 0, 1], 5] = 1
     made[[2, 6, 8], [0, 0, 1], 4] = 1
-    for row in made:  # steps 4 to 10 stay
+    for row in made:  # the last 7 stay
         memory.add(row)
     batch = torch.stack([x.view(21) for x in memory.n_step_batch(torch.arange(21))], 1)
     for k in range(3):
@@ -94,7 +93,8 @@ def test_n_step_batch_against_brute_force():
 
 def test_refusals(run, monkeypatch):
     assert "CheetahRun" in refused(run, NAME, "--env-id Go1Handstand")
-    assert "--num-envs" in refused(run, NAME, "--env-id Toy --eval-episodes 2049")
+    for flags in ("--num-envs 9", "--buffer-size 9", f"--buffer-size {10**12}"):
+        assert flags.split()[0] in refused(run, NAME, f"--env-id Toy {flags}")
     monkeypatch.setitem(sys.modules, "mujoco_playground", None)
     assert "pip install playground" in refused(run, NAME, "")
 
@@ -113,4 +113,4 @@ def test_runs_repeat_and_evaluate(env_id, num, run, play):
         one, two = ([x.split(",")[::2] for x in (e["run_dir"] / name).open()] for e in runs)
         assert one == two and len(one) >= length
     assert play(NAME, run_dir := runs[0]["run_dir"]) == pytest.approx(float(one[2][1]))
-    assert "sizes" in refused(run, NAME, f"--evaluate-only {run_dir} --width 9")
+    assert "network" in refused(run, NAME, f"--evaluate-only {run_dir} --width 9")
