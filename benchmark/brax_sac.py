@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import psutil
 
 jax.config.update("jax_default_matmul_precision", "highest")  # as qmle_playground.py
-# jax 0.10 has it no more. One device.
+# Gone from jax 0.10
 jax.device_put_replicated = lambda x, _: jax.tree.map(lambda leaf: jnp.stack([leaf]), x)
 
 from brax.training.agents.sac import networks, train

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import datetime
+import itertools
 import pathlib
 import platform
 import re
@@ -48,8 +49,8 @@ def results_of(args):
 
 def describe(*packages):
     """What a manifest says of a measurement: date, commit and versions."""
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip() or None
+    git = "git rev-parse --short HEAD".split()
+    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip() or None
     versions = {"python": platform.python_version()}
     versions |= {name: metadata.version(name) for name in packages}
     return {"date": f"{datetime.date.today()}", "commit": commit, "versions": versions}
@@ -99,15 +100,12 @@ def until(seeds, end):
 
 def mean_curves(seeds, num_bins=50):
     """Ends of equal parts of a run (bins,), and their mean returns or NaN (seeds, bins)."""
-    last = last_step(seeds)
     num_bins = min(num_bins, *(len(rows) for rows in seeds.values()))
-    edges = np.linspace(0, last, num_bins + 1)
-    means = np.full((len(seeds), num_bins), np.nan)
-    for i, rows in enumerate(until(seeds, last).values()):
-        number = np.clip(np.searchsorted(edges, rows[:, 0]) - 1, 0, num_bins - 1)
-        for j in np.unique(number):
-            means[i, j] = rows[number == j, 1].mean()
-    return edges[1:], means
+    ends = np.linspace(0, last_step(seeds), num_bins + 1)[1:]
+    bins = list(itertools.pairwise([-1, *ends]))
+    returns = [[within(rows, low, high) for low, high in bins] for rows in seeds.values()]
+    means = [[part.mean() if len(part) else np.nan for part in own] for own in returns]
+    return ends, np.array(means)
 
 
 def within(rows, low, high):
@@ -139,9 +137,7 @@ def middle_and_interval(scores):
         rows = np.random.default_rng(0).integers(len(scores), size=(5000, len(scores)))
         draws = stats.trim_mean(scores[rows], 0.25, axis=1)
         return stats.trim_mean(scores, 0.25), *np.quantile(draws, [0.025, 0.975])
-    half = 0.0
-    if len(scores) > 1:
-        half = stats.t.ppf(0.975, len(scores) - 1) * scores.std(ddof=1) / len(scores) ** 0.5
+    half = stats.t.ppf(0.975, len(scores) - 1) * stats.sem(scores) if len(scores) > 1 else 0.0
     return scores.mean(), scores.mean() - half, scores.mean() + half
 
 
@@ -161,10 +157,13 @@ def references():
     return read_rows(ROOT / "benchmark/references.csv")
 
 
-def read_speed(kind):
-    """(part, what, variant) -> median of speed.py."""
+def medians(rows):
+    """(part, what, variant) -> median of rows of speed.py."""
     values = {}
-    for row in read_rows(RESULTS / f"speed/{kind}.csv"):
-        key = row["part"], row["what"], row["variant"]
-        values.setdefault(key, []).append(float(row["value"]))
+    for *key, value, _ in rows:
+        values.setdefault(tuple(key), []).append(float(value))
     return {key: statistics.median(found) for key, found in values.items()}
+
+
+def read_speed(kind):
+    return medians(row.values() for row in read_rows(RESULTS / f"speed/{kind}.csv"))

@@ -9,7 +9,6 @@ of each metric over the last tenth (before --until); without that, what greedy e
 """
 
 import json
-import math
 import pathlib
 import sys
 
@@ -50,14 +49,14 @@ def play(q_network, args, num_episodes, epsilon=0.0):
     """Episodes side by side, with greedy actions, or random ones with probability epsilon.
 
     Returns obs (T, E, obs_size), actions (T, E, A), rewards (T, E), NaN after the end of an
-    episode, and whether each terminated (E,). Their initial states depend on args.seed alone.
+    episode, and whether each terminated (E,).
     """
     rng = np.random.default_rng(args.seed)
     envs = [script.make_env(args.env_id) for _ in range(num_episodes)]
-    seeds = [script.episode_seed(args.seed + 2_000_000, i) for i in range(num_episodes)]
-    obs = [env.reset(seed=seed)[0] for env, seed in zip(envs, seeds, strict=True)]
-    running, terminated, steps = [True] * num_episodes, np.zeros(num_episodes, bool), []
-    while any(running):
+    first = args.seed + 2_000_000
+    obs = [env.reset(seed=script.episode_seed(first, i))[0] for i, env in enumerate(envs)]
+    running, terminated, steps = np.ones(num_episodes, bool), np.zeros(num_episodes, bool), []
+    while running.any():
         batch = torch.tensor(np.array(obs), dtype=torch.float32)
         features = q_network.obs_stream(batch)
         actions = script.sample_actions(q_network, features, args.num_greedy_samples, args)
@@ -65,10 +64,9 @@ def play(q_network, args, num_episodes, epsilon=0.0):
         explores = rng.random(num_episodes) < epsilon
         actions[explores] = rng.uniform(-1, 1, actions[explores].shape)
         rewards = np.full(num_episodes, np.nan)
-        for i, env in enumerate(envs):
-            if running[i]:
-                obs[i], rewards[i], terminated[i], truncated, _ = env.step(actions[i])
-                running[i] = not (terminated[i] or truncated)
+        for i in np.flatnonzero(running):
+            obs[i], rewards[i], terminated[i], truncated, _ = envs[i].step(actions[i])
+            running[i] = not (terminated[i] or truncated)
         steps.append((batch.numpy(), actions, rewards))
     return *map(np.array, zip(*steps, strict=True)), terminated
 
@@ -90,19 +88,17 @@ def of_model(path, seed, num_episodes=10):
     obs, actions, rewards, terminated = play(q_network, args, num_episodes)
     shaken = np.nansum(play(q_network, args, num_episodes, args.exploration_epsilon)[2], 0)
     scores, to_go = np.nansum(rewards, 0), returns_to_go(np.nan_to_num(rewards), args.gamma)
-    ran = np.isfinite(rewards)  # (T, E)
-    last = ran.sum(0) - NUM_TO_COME * ~terminated
+    last = np.isfinite(rewards).sum(0) - NUM_TO_COME * ~terminated
     counts = np.arange(len(rewards))[:, None] < last  # (T, E)
-    states, taken = torch.from_numpy(obs[ran]), torch.from_numpy(actions[ran])
-    q = np.full(rewards.shape, np.nan)
-    q[ran] = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1))[:, 0].numpy()
+    states, taken = torch.from_numpy(obs[counts]), torch.from_numpy(actions[counts])
+    q = q_network.q_values(q_network.obs_stream(states), taken.unsqueeze(1))
     gains = shaken - scores
     return {
         "greedy/return": scores.mean(),
-        "greedy/q": q[counts].mean(),
+        "greedy/q": q.double().mean().item(),
         "greedy/return_to_go": to_go[counts].mean(),
         "exploring/gain": gains.mean(),
-        "exploring/gain_error": gains.std(ddof=1) / math.sqrt(num_episodes),
+        "exploring/gain_error": gains.std(ddof=1) / num_episodes**0.5,
     }
 
 
@@ -118,13 +114,12 @@ if __name__ == "__main__":
         entries = json.loads(path.with_suffix(".json").read_text())
         rows = [tuple(row.values()) for row in data.read_rows(path)]
     for run_dir in map(pathlib.Path, args.run_dirs):
-        config = json.loads((run_dir / "config.json").read_text())["args"]
-        task = config["env_id"].removeprefix("dm_control/").removesuffix("-v0")
-        variant = run_dir.resolve().parents[2].name.split("__")[1]  # of task, variant, first seed
+        seed = json.loads((run_dir / "config.json").read_text())["args"]["seed"]
+        task, variant, _ = run_dir.resolve().parents[2].name.split("__")  # _: first seed
         last, found = of_events(run_dir, args.until)
         if not args.until and (run_dir / "model.pt").exists():
-            found |= of_model(run_dir / "model.pt", config["seed"])
-        run = task, variant, str(config["seed"]), str(last)
+            found |= of_model(run_dir / "model.pt", seed)
+        run = task, variant, str(seed), str(last)
         found = {name: f"{value:.5g}" for name, value in found.items()}
         entries["/".join(run)] = data.describe("torch", "dm_control", "mujoco", "numpy")
         print(*run, found, flush=True)

@@ -1,7 +1,6 @@
 """Makes the moving pictures of docs/media from the trained agents in models/.
 
-    python benchmark/film.py                               all agents, and a strip of six
-    MUJOCO_GL=osmesa python benchmark/film.py walker-walk  one, where there is no EGL
+python benchmark/film.py    (all agents and a strip of six; without EGL: docs/reproduce.md)
 
 The script of an agent plays a greedy episode, recorded as --capture-video does.
 """
@@ -47,13 +46,13 @@ def play(task):
 def side_by_side(films, width=960):
     """Films as one, at most three in a row."""
     columns = min(len(films), 3)
-    size = width // columns, width // columns * 3 // 4
-    shape = columns * size[0], math.ceil(len(films) / columns) * size[1]
+    wide, high = width // columns, width // columns * 3 // 4
+    shape = columns * wide, math.ceil(len(films) / columns) * high
     pictures = [Image.new("RGB", shape, "white") for _ in films[0]]
     for i, film in enumerate(films):
-        place = i % columns * size[0], i // columns * size[1]
+        place = i % columns * wide, i // columns * high
         for picture, shown in zip(pictures, film, strict=True):
-            picture.paste(shown.resize(size, Image.Resampling.LANCZOS), place)
+            picture.paste(shown.resize((wide, high), Image.Resampling.LANCZOS), place)
     return pictures
 
 

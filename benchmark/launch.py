@@ -1,10 +1,9 @@
 """Runs the commands of a figure, several at a time, and keeps what they measured as data.
 
-    benchmark/figure_3.sh --tasks cheetah-run walker-walk --workers 2
-    benchmark/figure_3.sh --cluster slurm --set slurm_partition=gpu gpus_per_node=1 timeout_min=120
+benchmark/figure_3.sh --tasks cheetah-run walker-walk --workers 2
 
 The shell scripts send lines: a task, a variant, and a command as one would type it.
-docs/reproduce.md says what is kept, what it refuses, and how it goes on.
+docs/reproduce.md has more calls, and says what is kept, what is refused, and how to go on.
 """
 
 import contextlib
@@ -24,6 +23,7 @@ import time
 
 import cloudpickle
 import data
+import numpy as np
 import psutil
 import submitit
 from data import ROOT
@@ -133,10 +133,10 @@ class Run:
         self.attempt = self.attempt or self.folder / own_folder / unique_name()
         self.attempt.mkdir(parents=True, exist_ok=True)
         checkpoint = next(self.attempt.glob("runs/*/checkpoint.pt"), None)
-        flags = ["--resume", str(checkpoint.parent)] if checkpoint else self.words[2:]
-        command = [sys.executable, str(ROOT / self.words[1]), *flags]
+        flags = ["--resume", checkpoint.parent] if checkpoint else self.words[2:]
+        command = [sys.executable, ROOT / self.words[1], *flags]
         if self.is_illustration:
-            command += ["--output", str(self.kept)]
+            command += ["--output", self.kept]
         self.process = subprocess.Popen(
             command,
             cwd=self.attempt,
@@ -187,12 +187,11 @@ def read_manifest(results):
 
 def thinned(path, num_bins=1000):
     """Steps and returns of an episodes.csv, in bins of steps if it is long."""
-    rows = data.read_csv(path)[["global_step", "episodic_return"]].tolist()
+    rows = np.array(data.read_csv(path)[["global_step", "episodic_return"]].tolist())
     if len(rows) > 2 * num_bins:
-        last, bins = rows[-1][0], {}
-        for step, value in rows:
-            bins.setdefault(min(step * num_bins // last, num_bins - 1), []).append((step, value))
-        rows = [(part[-1][0], sum(v for _, v in part) / len(part)) for part in bins.values()]
+        bins = np.minimum(rows[:, 0] * num_bins // rows[-1, 0], num_bins - 1)
+        parts = np.split(rows, np.flatnonzero(np.diff(bins)) + 1)
+        rows = [(part[-1, 0], part[:, 1].mean()) for part in parts]
     lines = [f"{step:.0f},{value:.6g}\n" for step, value in rows]
     return "global_step,episodic_return\n" + "".join(lines)
 
@@ -201,10 +200,10 @@ def read_runs(lines, results, folder, smoke=False, keep_old=False):
     """The runs that lines ask for. ValueError: a line that makes no sense."""
     runs, taken = [], set()
     for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        words = shlex.split(line, comments=True)
+        if not words:
             continue
         where = f"line {number} is {line.strip()!r}, expected"
-        words = shlex.split(line)
         if len(words) < 4 or words[2] != "python" or not (ROOT / words[3]).is_file():
             raise ValueError(f"{where} task variant python <script> <flags>")
         task, variant, *words = words
@@ -250,9 +249,8 @@ def launch(args, runs, folder):
             for slot in range(at_a_time):
                 if waiting and slot not in running:
                     run = waiting.pop(0)
-                    if args.gpus:
-                        run.gpu = args.gpus[slot % len(args.gpus)]
-                    if 1 < at_a_time <= len(cores):
+                    run.gpu = args.gpus[slot % len(args.gpus)] if args.gpus else ""
+                    if at_a_time <= len(cores):
                         run.cores = tuple(cores[slot * share : (slot + 1) * share])
                     running[slot] = executor.submit(run), run
             time.sleep(0.5)
@@ -264,8 +262,7 @@ def launch(args, runs, folder):
                 left = len(waiting) + len(running)
                 print(f"{time.strftime('%X')} {said}; {left} left", flush=True)
     except KeyboardInterrupt:
-        if not on_slurm:
-            end_scripts()
+        end_scripts()
         for job, _ in running.values():
             job.cancel(check=False)
         print("interrupted; the same call goes on with the runs", file=sys.stderr)

@@ -1,8 +1,6 @@
 """Writes the many-seed version of a script that differs from qmle_continuous.py in its method.
 
-    python benchmark/many_seeds.py ddpg_continuous runs/methods
-
-It is qmle_continuous_multiseed.py with the functions, networks and flags of that script.
+python benchmark/many_seeds.py ddpg_continuous runs/methods
 """
 
 import pathlib
@@ -19,7 +17,7 @@ def pieces(text):
 
 
 def many_seeds(method):
-    """The text of a script's many-seed version, in which unused flags stay."""
+    """qmle_continuous_multiseed.py with the functions, networks and further flags of a script."""
     names = ("qmle_continuous_multiseed", "qmle_continuous", method)
     text, base_text, own_text = [(data.ROOT / f"{name}.py").read_text() for name in names]
     seeds, base, own = map(pieces, (text, base_text, own_text))
@@ -32,9 +30,8 @@ def many_seeds(method):
         text = text.replace("class Args:", f"class Args:\n{line}")
     new = [own[name] for name in own if name not in base]
     text = text.replace("def training_loss", "\n\n\n".join([*new, "def training_loss"]))
-    lines = own_text.splitlines()
-    imports = [line for line in lines if line.startswith("from ") and f"\n{line}\n" not in text]
-    text = text.replace("import tyro\n", "\n".join(["import tyro", *imports, ""]))
+    imports = [x for x in re.findall("^from .*", own_text, re.M) if x not in text.splitlines()]
+    text = text.replace("import tyro", "\n".join(["import tyro", *imports]))
     network = re.search(r"\((QNetwork\(.*?\))\.to", own_text)[1]
     sizes = "sizes = *sizes, args.num_bins"
     if num_bins := re.search(r"num_bins = args.*", own_text):  # AQL's is None or the flag
@@ -51,8 +48,7 @@ def many_seeds(method):
 
 if __name__ == "__main__":
     parser = data.parser(__doc__)
-    methods = ["ddpg_continuous", "qtopt_continuous", "aql_continuous"]
-    parser.add_argument("method", choices=methods)
+    parser.add_argument("method", choices=["ddpg_continuous", "qtopt_continuous", "aql_continuous"])
     parser.add_argument("folder", type=pathlib.Path, help="for the file, METHOD_multiseed.py")
     args = parser.parse_args()
     path = args.folder / f"{args.method}_multiseed.py"

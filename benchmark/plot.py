@@ -257,11 +257,15 @@ def draw_first_run(results):
 
 
 def draw_playground(results):
-    """Returns against seconds and against steps, a line for each seed."""
-    names = {"envs-2048": "2,048 environments", "envs-1024": "1,024", "envs-4096": "4,096"}
-    names["brax-sac"] = "SAC of Brax, at evaluations"
+    """Returns against seconds and steps, a line for each seed."""
+    timed = {"envs-2048": "2,048 environments", "brax-sac": "SAC of Brax"}
+    others = {
+        "envs-1024": "1,024",
+        "envs-4096": "4,096",
+        "envs-2048-first": "2,048, first attempts",
+    }
     tasks = sorted({folder.parent.name for folder in results.glob("*/*/")})
-    for unit in ("seconds since the first step", "steps"):
+    for unit, names in {"seconds since the first step": timed, "steps": timed | others}.items():
         figure, panels = plt.subplots(2, 4, figsize=(8, 3.9), sharey=True)
         for axes, task in itertools.zip_longest(panels.flat, tasks):
             axes.set(title=task, ylim=(0, 1020)) if task else axes.set_axis_off()
@@ -270,14 +274,15 @@ def draw_playground(results):
                     start = json.loads(path.with_suffix(".json").read_text())["start_seconds"]
                     for csv in path.parent.glob(f"{path.stem}*.csv"):
                         rows = data.read_csv(csv)
-                        x = rows["global_step"] if unit == "steps" else rows["seconds"] - start
+                        x = np.maximum(rows["seconds"] - start, 0)  # SAC evaluates before
+                        x = rows["global_step"] if unit == "steps" else x
                         look = {} if csv == path else RING | {"linestyle": ""}
                         axes.plot(x, rows["episodic_return"], **style | look)
             axes.set_xlim(left=0)
             axes.xaxis.set_major_formatter(THOUSANDS)
         lines = [plt.Line2D([], [], **style) for style in STYLES[: len(names)]]
         lines.append(plt.Line2D([], [], color="k", linestyle="", **RING))
-        figure.legend(lines, [*names.values(), "greedy"], **ABOVE, ncols=5)
+        figure.legend(lines, [*names.values(), "greedy"], **ABOVE, ncols=3)
         figure.supxlabel(unit)
         figure.supylabel("return")
         save(figure, results / f"playground_{unit.split()[0]}")

@@ -77,40 +77,38 @@ def run(script, *flags, task="walker-walk", parts=False):
     return told
 
 
-def measure_loop(args, record):
+def measure_loop(args):
     variants = {"plain": ["--no-compile"], "fast": []}
     if not ON_CUDA:
         variants["fast, float32"] = ["--no-mixed-precision"]
-    for _ in range(args.repetitions):
-        for name, flags in variants.items():
-            steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps
-            told = run(args.script, "--total-timesteps", steps, *flags)
-            record("loop", "training", name, told["speed"], "steps/s")
+    for name, flags in list(variants.items()) * args.repetitions:
+        steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps
+        told = run(args.script, "--total-timesteps", steps, *flags)
+        yield "training", name, told["speed"], "steps/s"
 
 
 SHORT = ["--total-timesteps", 260, "--learning-starts", 200]  # enough to compile
 
 
-def measure_parts(args, record):
+def measure_parts(args):
     variants = {"plain": ["--no-compile"], "compiled, float32": ["--no-mixed-precision"]}
     variants["fast (default)"] = []
-    for _ in range(args.repetitions):
-        for name, flags in variants.items():
-            told = run(args.script, *SHORT, *flags, parts=True)
-            record("parts", "one action", name, told["action"], "ms")
-            record("parts", "one update", name, told["update"], "ms")
+    for name, flags in list(variants.items()) * args.repetitions:
+        told = run(args.script, *SHORT, *flags, parts=True)
+        yield "one action", name, told["action"], "ms"
+        yield "one update", name, told["update"], "ms"
 
 
-def measure_cost(args, record):
+def measure_cost(args):
     for what, kind in (("update", "target"), ("action", "greedy")):
         for count in (2, 10, 100, 1000, 10_000)[: 4 if what == "update" else 5]:
             for task in ("walker-walk", "dog-walk"):
                 flags = [*SHORT, "--buffer-size", 10_000, f"--num-{kind}-samples", count]
                 told = run(args.script, *flags, task=task, parts=True)
-                record("cost", f"{what}, {task}", f"m_{kind} {count}", told[what], "ms")
+                yield f"{what}, {task}", f"m_{kind} {count}", told[what], "ms"
 
 
-def measure_discrete(args, record):
+def measure_discrete(args):
     for task in ("finger-spin", "walker-walk", "dog-walk"):
         scripts = {"qmle_discrete.py": ["--no-enumerate"], "dqn_discretized.py": []}
         if task == "dog-walk":  # too large for the other
@@ -118,17 +116,17 @@ def measure_discrete(args, record):
         for script, flags in scripts.items():
             told = run(script, "--total-timesteps", args.total_timesteps, *flags, task=task)
             variant = f"{script} {task}"
-            record("discrete", "training", variant, told["speed"], "steps/s")
-            record("discrete", "peak GPU memory", variant, told["gpu"], "GB")
-            record("discrete", "peak resident memory", variant, told["host"], "GB")
+            yield "training", variant, told["speed"], "steps/s"
+            yield "peak GPU memory", variant, told["gpu"], "GB"
+            yield "peak resident memory", variant, told["host"], "GB"
 
 
-def measure_seeds(args, record):
+def measure_seeds(args):
     for count in args.num_seeds:
         flags = ["--total-timesteps", args.total_timesteps, "--num-seeds", count]
         told = run("qmle_continuous_multiseed.py", *flags)
-        record("seeds", "together", f"gymnasium S={count}", told["speed"], "steps/s")
-        record("seeds", "GPU memory", f"gymnasium S={count}", told["gpu"], "GB")
+        yield "together", f"gymnasium S={count}", told["speed"], "steps/s"
+        yield "GPU memory", f"gymnasium S={count}", told["gpu"], "GB"
 
 
 PARTS = {name[8:]: part for name, part in list(globals().items()) if name[:8] == "measure_"}
@@ -143,24 +141,20 @@ if __name__ == "__main__":
     parser.add_argument("--out", help="other CSV file")
     args = parser.parse_args()
     out = pathlib.Path(args.out or RESULTS / "speed" / ("cuda.csv" if ON_CUDA else "cpu.csv"))
-    old, new, manifests, values = [], [], {}, {}
+    old, new, manifests = [], [], {}
     if out.exists():
         old = [list(row.values()) for row in data.read_rows(out)]
         manifests = json.loads(out.with_suffix(".json").read_text())
     manifest = data.describe() | {"command": sys.argv, "torch": torch.__version__}
     manifest["device"] = torch.cuda.get_device_name() if ON_CUDA else "cpu"
     manifest["cpu_cores"] = os.cpu_count()
-
-    def record(part, what, variant, value, unit):
-        new.append([part, what, variant, f"{value:.6g}", unit])
-        old[:] = [row for row in old if (row[0], row[2]) != (part, variant)]
-        data.write_rows(out, ("part", "what", "variant", "value", "unit"), *old, *new)
-        out.with_suffix(".json").write_text(json.dumps(manifests, indent=2) + "\n")
-        values.setdefault((part, what, variant), []).append(value)
-        print(*new[-1], file=sys.stderr, flush=True)
-
     for part in args.what:
         manifests[part] = manifest | {"earlier": manifests.get(part)}  # of old rows that stay
-        PARTS[part](args, record)
-    for key, found in values.items():
-        print(*key, f"median {statistics.median(found):.5g} of {len(found)}", sep=", ")
+        for what, variant, value, unit in PARTS[part](args):
+            old = [row for row in old if (row[0], row[2]) != (part, variant)]
+            new.append([part, what, variant, f"{value:.6g}", unit])
+            data.write_rows(out, ("part", "what", "variant", "value", "unit"), *old, *new)
+            out.with_suffix(".json").write_text(json.dumps(manifests, indent=2) + "\n")
+            print(*new[-1], file=sys.stderr, flush=True)
+    for key, median in data.medians(new).items():
+        print(*key, f"median {median:.5g}", sep=", ")
