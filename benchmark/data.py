@@ -70,11 +70,11 @@ def read_csv(path):
 
 
 def commands(name):
-    """(task, variant, command) of each run of a figure's shell script."""
+    """Task, variant and command of each run of a figure's shell script."""
     path = ROOT / "benchmark" / f"{name}.sh"
     text = path.read_text() if path.exists() else ""
     lines = "".join(re.findall("<<'END'\n(.*?)\nEND\n", text, re.DOTALL)).splitlines()
-    return [tuple(line.split(maxsplit=2)) for line in lines]
+    return [line.split(maxsplit=2) for line in lines]
 
 
 def read_curves(results):

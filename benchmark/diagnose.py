@@ -1,7 +1,6 @@
 """Looks into runs of qmle_continuous.py or of many seeds: what may keep a task from being learnt.
 
-    python benchmark/diagnose.py figure_3 runs/launch/figure_3/walker-*/*/runs/*
-    python benchmark/diagnose.py figure_3_why --until 250000 runs/launch/figure_3/fish-*/*/runs/*
+python benchmark/diagnose.py figure_3 runs/launch/figure_3/walker-*/*/runs/*
 
 Adds to diagnosis.csv and .json of the figure's results, of each run: from the event file, the mean
 of each metric over the last tenth (before --until); without that, what greedy episodes of model.pt

@@ -356,17 +356,17 @@ def playground():
             config = json.loads(path.with_suffix(".json").read_text())
             steps, seconds, returns = data.read_csv(path).view((float, 3)).T
             speed = np.median(np.diff(steps) / np.diff(seconds))
-            speeds.append(config.get("steps_per_second", speed))  # where rows are evaluations
+            speeds.append(config.get("steps_per_second", speed))  # of evaluations
             starts.append(config["start_seconds"])
             seconds -= starts[-1]
             found.append([returns[seconds < t][-1:] if t < seconds[-1] else [] for t in times])
-            ends.append(returns[-1])
+            end = data.read_csv(max(folder.glob(f"{path.stem}*.csv")))[-1]  # greedy, if any
+            ends.append(end["episodic_return"])
         row = [folder.parent.name, f"`{folder.name}`"]
         row += map(cell, np.mean([speeds, starts], axis=1))
         for own in zip(*found, strict=True):
             row.append(with_error(np.concatenate(own)) if all(map(len, own)) else "")
-        ends = data.greedy_returns(folder) or ends
-        yield [*row, f"{with_error(ends)} at {steps[-1] / 1e6:.3g}M"]
+        yield [*row, f"{with_error(ends)} at {end['global_step'] / 1e6:.3g}M"]
 
 
 MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus, plus_exploration
