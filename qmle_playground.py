@@ -511,6 +511,7 @@ if __name__ == "__main__":
 
         return policy
 
+    print("compiling", file=sys.stderr)
     greedy_policy = make_policy(args.eval_episodes)
     if args.evaluate_only:
         returns = evaluate(greedy_policy, envs, args, stop)
@@ -528,7 +529,6 @@ if __name__ == "__main__":
     adam = {"lr": args.learning_rate, "weight_decay": args.weight_decay, "capturable": on_cuda}
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
     update = graph(lambda: train_step(training_losses, networks, optimizer, memory, args))
-    print("compiling", file=sys.stderr)
     obs, *_ = envs.step(policy(envs.reset(0)))
     if args.eval_frequency:
         greedy_policy(obs)
