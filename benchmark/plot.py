@@ -259,11 +259,7 @@ def draw_first_run(results):
 def draw_playground(results):
     """Returns against seconds and steps, a line for each seed."""
     timed = {"envs-2048": "2,048 environments", "brax-sac": "SAC of Brax"}
-    others = {
-        "envs-1024": "1,024",
-        "envs-4096": "4,096",
-        "envs-2048-first": "2,048, first attempts",
-    }
+    others = {"envs-1024": "1,024", "envs-4096": "4,096", "envs-2048-first": "first attempts"}
     tasks = sorted({folder.parent.name for folder in results.glob("*/*/")})
     for unit, names in {"seconds since the first step": timed, "steps": timed | others}.items():
         figure, panels = plt.subplots(2, 4, figsize=(8, 3.9), sharey=True)

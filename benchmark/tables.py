@@ -349,14 +349,15 @@ def playground():
     times = 63, 126, 316  # as published
     header = ["task", "run", "steps a second", "start, s"]
     yield [*header, *(f"{t} s" for t in times), "at the end"]
-    own, sac = ((RESULTS / "playground").glob(f"*/{run}") for run in ("envs-2048", "brax-sac"))
-    for folder in sorted([*own, *sac]):
+    kinds = "envs-2048", "brax-sac"
+    folders = [path for kind in kinds for path in (RESULTS / "playground").glob(f"*/{kind}")]
+    for folder in sorted(folders):
         speeds, starts, found, ends = [], [], [], []
         for path in sorted(folder.glob("seed_?.csv")):
             config = json.loads(path.with_suffix(".json").read_text())
             steps, seconds, returns = data.read_csv(path).view((float, 3)).T
             speed = np.median(np.diff(steps) / np.diff(seconds))
-            speeds.append(config.get("steps_per_second", speed))  # of evaluations
+            speeds.append(config.get("steps_per_second", speed))  # SAC's own count
             starts.append(config["start_seconds"])
             seconds -= starts[-1]
             found.append([returns[seconds < t][-1:] if t < seconds[-1] else [] for t in times])
