@@ -5,7 +5,7 @@
     loop        steps per second of all seeds, plain and fast
     parts       milliseconds of an action and an update
     cost        the same against the numbers of samples, for walker-walk and dog-walk
-    discrete    the scripts of Figure 10: steps per second and peak memory
+    discrete    scripts of Figure 10: steps per second and peak memory
     seeds       many seeds: steps per second and GPU memory against --num-seeds
 
 Writes benchmark/results/speed/<cpu or cuda>.csv, over the same part and variant, and manifests.
@@ -83,7 +83,7 @@ def measure_loop(args):
         variants["fast, float32"] = ["--no-mixed-precision"]
     for name, flags in list(variants.items()) * args.repetitions:
         steps = 4000 if ON_CUDA and name == "plain" else args.total_timesteps
-        told = run(args.script, "--total-timesteps", steps, *flags)
+        told = run(args.script, "--total-timesteps", steps, *flags, *args.flags)
         yield "training", name, told["speed"], "steps/s"
 
 
@@ -94,7 +94,7 @@ def measure_parts(args):
     variants = {"plain": ["--no-compile"], "compiled, float32": ["--no-mixed-precision"]}
     variants["fast (default)"] = []
     for name, flags in list(variants.items()) * args.repetitions:
-        told = run(args.script, *SHORT, *flags, parts=True)
+        told = run(args.script, *SHORT, *flags, *args.flags, parts=True)
         yield "one action", name, told["action"], "ms"
         yield "one update", name, told["update"], "ms"
 
@@ -138,6 +138,7 @@ if __name__ == "__main__":
     parser.add_argument("--total-timesteps", type=int, default=12_000 if ON_CUDA else 6000)
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--num-seeds", type=int, nargs="+", default=[1, 2, 4, 8, 16, 32])
+    parser.add_argument("--flags", type=str.split, default=[], help="of the script")
     parser.add_argument("--out", help="other CSV file")
     args = parser.parse_args()
     out = pathlib.Path(args.out or RESULTS / "speed" / ("cuda.csv" if ON_CUDA else "cpu.csv"))

@@ -32,19 +32,14 @@ def cell(value, form=",.0f", unit=""):
     return "" if value is None else format(value, form) + unit
 
 
-def digits(value, number=3):
-    """A number to so many digits; nothing for None."""
-    return "" if value is None else f"{float(f'{value:.{number}g}'):,f}".rstrip("0").rstrip(".")
-
-
 def with_error(scores):
-    """Mean and standard error; nothing for no numbers."""
+    """Mean and standard error."""
     error = f" ({np.std(scores, ddof=1) / len(scores) ** 0.5:.0f})" if len(scores) > 1 else ""
     return f"{np.mean(scores):.0f}{error}" if len(scores) else ""
 
 
 def with_interval(interval, form="+.0f"):
-    """A number and the ends of its interval."""
+    """A number and its interval."""
     return "{} ({} to {})".format(*(format(value, form) for value in interval))
 
 
@@ -97,7 +92,7 @@ def parts():
         for what in ("one action", "one update", "target maximisation"):
             cells = [medians.get(("parts", what, variant)) for variant in variants]
             if any(cells):
-                yield [f"{machine}: {what}", *map(digits, cells)]
+                yield [f"{machine}: {what}", *(cell(value, ".3g") for value in cells)]
 
 
 def seeds():
@@ -324,24 +319,25 @@ AT_300K |= {"humanoid-stand": 279, "dog-walk": 419}
 
 
 def plus_ingredients():
-    """A row for each variant that has run, by the criterion in plus_ingredients.sh."""
-    yield ["variant", *AT_300K, "difference to `base`, 95% interval", "verdict"]
-    areas = {}
+    """A row for each variant that has run, by plus_ingredients.sh's criterion."""
+    header = ["variant", "ms an update", *AT_300K]
+    yield [*header, "difference to `base`, 95% interval", "verdict"]
+    areas, costs = {}, data.read_speed("plus")
     for variant in dict.fromkeys(variant for _, variant, _ in data.commands("plus_ingredients")):
         areas[variant] = own = {}
         for task, other in AT_300K.items():
             paths = (RESULTS / f"plus_ingredients/{task}/{variant}").glob("*_eval.csv")
             scores = [data.read_csv(path)["episodic_return"].mean() / other for path in paths]
             own |= {task: np.array(scores)} if scores else {}
-        row = [f"`{variant}`", *(cell(own[t].mean(), ".2f") if t in own else "" for t in AT_300K)]
+        row = [f"`{variant}`", cell(costs["parts", "one update", variant], ".2f")]
+        row += [cell(own[task].mean(), ".2f") if task in own else "" for task in AT_300K]
         if variant == "base":  # the first
             yield [*row, "", ""]
         elif own:
             base = [areas["base"][task] for task in own]
             interval = _, low, high = welch(list(own.values()), base, 0.95)
             said = verdict(low, high) or "no difference found"
-            count = "" if len(own) == len(AT_300K) else f", {len(own)} tasks"
-            yield [*row, with_interval(interval, "+.2f"), said + count]
+            yield [*row, with_interval(interval, "+.2f"), said if len(own) == len(AT_300K) else ""]
 
 
 def playground():
