@@ -28,6 +28,13 @@
 #   criterion  the mean over the five tasks minus that of base, with Welch's t interval over seeds at 95%. Above 0 a variant becomes
 #              the default; where no difference is found the cheaper one does.
 #
+# Second round, with squared as the base (chosen, not committed, before its runs; the same scores and criterion up to 250,000 steps, with
+# walker-run, finger-spin and finger-turn_hard beside the five tasks; MR.Q's returns at 300,000: 703, 846, 726):
+#              squared-wide    --min-std 0.3
+#              squared-0.15   --min-std 0.15
+#              squared-mean    --pessimism 0: the mean of two Q networks
+#              squared-512     --width 512
+#
 #   usage: benchmark/plus_ingredients.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/plus_ingredients/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py plus_ingredients.
 # extra.csv has greedy returns outside that table: runs cut off before 300,000 steps, seeds 4 to 6 of base and squared on two tasks, and
@@ -125,4 +132,27 @@ fish-swim       hard-target     python qmle_plus.py --env-id dm_control/fish-swi
 hopper-hop      hard-target     python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --target-update-rate 1
 humanoid-stand  hard-target     python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --target-update-rate 1
 dog-walk        hard-target     python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --target-update-rate 1
+walker-run      squared         python qmle_plus.py --env-id dm_control/walker-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0
+finger-spin     squared         python qmle_plus.py --env-id dm_control/finger-spin-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0
+finger-turn_hard squared         python qmle_plus.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0
+cheetah-run     squared-wide    python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+fish-swim       squared-wide    python qmle_plus.py --env-id dm_control/fish-swim-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+hopper-hop      squared-wide    python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+humanoid-stand  squared-wide    python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 400000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+dog-walk        squared-wide    python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 250000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+walker-run      squared-wide    python qmle_plus.py --env-id dm_control/walker-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+finger-spin     squared-wide    python qmle_plus.py --env-id dm_control/finger-spin-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+finger-turn_hard squared-wide    python qmle_plus.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.3
+cheetah-run     squared-0.15    python qmle_plus.py --env-id dm_control/cheetah-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.15
+humanoid-stand  squared-0.15    python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 400000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.15
+dog-walk        squared-0.15    python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 250000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --min-std 0.15
+hopper-hop      squared-mean    python qmle_plus.py --env-id dm_control/hopper-hop-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --pessimism 0
+humanoid-stand  squared-mean    python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 400000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --pessimism 0
+dog-walk        squared-mean    python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 250000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --pessimism 0
+walker-run      squared-mean    python qmle_plus.py --env-id dm_control/walker-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --pessimism 0
+finger-spin     squared-mean    python qmle_plus.py --env-id dm_control/finger-spin-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --pessimism 0
+humanoid-stand  squared-512     python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --num-seeds 3 --total-timesteps 400000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --width 512
+dog-walk        squared-512     python qmle_plus.py --env-id dm_control/dog-walk-v0 --num-seeds 3 --total-timesteps 250000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --width 512
+walker-run      squared-512     python qmle_plus.py --env-id dm_control/walker-run-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --width 512
+finger-turn_hard squared-512     python qmle_plus.py --env-id dm_control/finger-turn_hard-v0 --num-seeds 3 --total-timesteps 300000 --buffer-size 300000 --eval-frequency 50000 --num-atoms 0 --width 512
 END

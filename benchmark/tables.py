@@ -163,17 +163,6 @@ def before(seeds, at):
     return with_error([returns.mean() for returns in late])
 
 
-def plus_exploration():
-    """Training returns by 190,000 steps."""
-    names = "figure_3", "plus_exploration", "plus"
-    qmle, found, plus = (data.read_curves(RESULTS / name) for name in names)
-    variants = "qmle base repeat narrow std-0.2 std-0.3 wide-search qmle_plus".split()
-    yield ["task", *(f"`{variant}`" for variant in variants)]
-    for task, own in found.items():
-        own |= qmle[task] | plus[task]
-        yield [task, *(before(own.get(variant, {}), 190_000) for variant in variants)]
-
-
 def plus():
     """Greedy returns at the end of the runs and after 200,000 steps."""
     yield ["task", "plus", "MR.Q", "QMLE", "difference", "plus, 200,000", "MR.Q, 200,000"]
@@ -316,26 +305,31 @@ def open_details():
 # MR.Q's returns at 300,000 steps, as in plus_ingredients.sh.
 AT_300K = {"cheetah-run": 862, "fish-swim": 467, "hopper-hop": 108}
 AT_300K |= {"humanoid-stand": 279, "dog-walk": 419}
+BESIDE = {"walker-run": 703, "finger-spin": 846, "finger-turn_hard": 726}
 
 
-def plus_ingredients():
-    """A row for each variant that has run, by plus_ingredients.sh's criterion."""
-    header = ["variant", "ms an update", *AT_300K]
-    yield [*header, "difference to `base`, 95% interval", "verdict"]
+def plus_ingredients(second=False):
+    """A row for each variant that has run, by plus_ingredients.sh's criterion; second: round."""
+    base, tasks = ("squared", AT_300K | BESIDE) if second else ("base", AT_300K)
+    yield ["variant", "ms an update", *tasks, f"difference to `{base}`, 95% interval", "verdict"]
     areas, costs = {}, data.read_speed("plus")
-    for variant in dict.fromkeys(variant for _, variant, _ in data.commands("plus_ingredients")):
+    commands = {variant: command for _, variant, command in data.commands("plus_ingredients")}
+    for variant, command in commands.items():
+        if variant.startswith("squared" if second else "squared-") != second:
+            continue
         areas[variant] = own = {}
-        for task, other in AT_300K.items():
-            paths = (RESULTS / f"plus_ingredients/{task}/{variant}").glob("*_eval.csv")
-            scores = [data.read_csv(path)["episodic_return"].mean() / other for path in paths]
-            own |= {task: np.array(scores)} if scores else {}
-        row = [f"`{variant}`", cell(costs["parts", "one update", variant], ".2f")]
-        row += [cell(own[task].mean(), ".2f") if task in own else "" for task in AT_300K]
-        if variant == "base":  # the first
+        for task, other in tasks.items():
+            for path in (RESULTS / f"plus_ingredients/{task}/{variant}").glob("*_eval.csv"):
+                rows = data.read_csv(path)
+                returns = rows["episodic_return"][rows["global_step"] <= 300_000 - 50_000 * second]
+                own[task] = np.append(own.get(task, []), returns.mean() / other)
+        row = [f"`{variant}` {command.partition(' 50000 ')[2]}".strip()]
+        row.append(cell(costs.get(("parts", "one update", variant)), ".2f"))
+        row += [cell(own[task].mean(), ".2f") if task in own else "" for task in tasks]
+        if variant == base:  # the first
             yield [*row, "", ""]
-        elif own:
-            base = [areas["base"][task] for task in own]
-            interval = _, low, high = welch(list(own.values()), base, 0.95)
+        elif own := {task: own[task] for task in AT_300K if task in own}:
+            interval = _, low, high = welch(own.values(), [areas[base][task] for task in own], 0.95)
             said = verdict(low, high) or "no difference found"
             yield [*row, with_interval(interval, "+.2f"), said if len(own) == len(AT_300K) else ""]
 
@@ -366,9 +360,10 @@ def playground():
         yield [*row, f"{with_error(ends)} at {end['global_step'] / 1e6:.3g}M"]
 
 
-MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus, plus_exploration
+MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus
 MADE_HERE += plus_ingredients, figure_3, diagnosis, figure_3_why, open_details
 TABLES = {function.__name__: function for function in MADE_HERE}
+TABLES["plus_second"] = functools.partial(plus_ingredients, True)
 for name in ("figure_5", "figure_7"):
     TABLES[name] = functools.partial(counterparts, name)
 for name in ("figure_8", "figure_9", "figure_10", "figure_12"):
