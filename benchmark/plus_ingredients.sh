@@ -38,7 +38,9 @@
 #   usage: benchmark/plus_ingredients.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/plus_ingredients/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py plus_ingredients.
 # extra.csv has greedy returns outside that table: runs cut off before 300,000 steps, seeds 4 to 6 of base and squared on two tasks, and
-# an s.d. of exploration drawn anew each episode (0 to 0.4) on humanoid-stand.
+# an s.d. of exploration drawn anew each episode (0 to 0.4) on humanoid-stand, and with working_copy.patch, --num-atoms 0 and flags of
+# the second round's tasks and lengths: squared-epsilon --epsilon 0.03, squared-repeats --hold 0.02, squared-half-wide --search-std 0.3,
+# squared-half-wide-repeats both of the latter, squared-wide-epsilon --min-std 0.3 --epsilon 0.03.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py plus_ingredients "$@" <<'END'
