@@ -31,13 +31,13 @@
 # Second round, with squared as the base (chosen, not committed, before its runs; the same scores and criterion up to 250,000 steps, with
 # walker-run, finger-spin and finger-turn_hard beside the five tasks; MR.Q's returns at 300,000: 703, 846, 726):
 #              squared-wide    --min-std 0.3
-#              squared-0.15   --min-std 0.15
+#              squared-0.15    --min-std 0.15
 #              squared-mean    --pessimism 0: the mean of two Q networks
 #              squared-512     --width 512
 #
 #   usage: benchmark/plus_ingredients.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/plus_ingredients/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py plus_ingredients.
-# extra.csv has greedy returns outside that table: runs cut off before 300,000 steps, seeds 4 to 6 of base and squared on two tasks, and
+# Results: benchmark/results/plus_ingredients/<task>/<variant>/seed_K.csv, manifest.json; python benchmark/tables.py plus_ingredients or plus_second.
+# extra.csv has greedy returns outside these tables: runs cut off before 300,000 steps, seeds 4 to 6 of base and squared on two tasks, and
 # an s.d. of exploration drawn anew each episode (0 to 0.4) on humanoid-stand, and with working_copy.patch, --num-atoms 0 and flags of
 # the second round's tasks and lengths: squared-epsilon --epsilon 0.03, squared-repeats --hold 0.02, squared-half-wide --search-std 0.3,
 # squared-half-wide-repeats both of the latter, squared-wide-epsilon --min-std 0.3 --epsilon 0.03.

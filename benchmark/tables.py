@@ -309,14 +309,14 @@ BESIDE = {"walker-run": 703, "finger-spin": 846, "finger-turn_hard": 726}
 
 
 def plus_ingredients(second=False):
-    """A row for each variant that has run, by plus_ingredients.sh's criterion; second: round."""
+    """A row for each variant of a round, by plus_ingredients.sh's criterion."""
     base, tasks = ("squared", AT_300K | BESIDE) if second else ("base", AT_300K)
     yield ["variant", "ms an update", *tasks, f"difference to `{base}`, 95% interval", "verdict"]
     areas, costs = {}, data.read_speed("plus")
     commands = {variant: command for _, variant, command in data.commands("plus_ingredients")}
     for variant, command in commands.items():
         if variant.startswith("squared" if second else "squared-") != second:
-            continue
+            continue  # of the other round
         areas[variant] = own = {}
         for task, other in tasks.items():
             for path in (RESULTS / f"plus_ingredients/{task}/{variant}").glob("*_eval.csv"):
