@@ -2,9 +2,8 @@
 
 python benchmark/diagnose.py figure_3 runs/launch/figure_3/walker-*/*/runs/*
 
-Adds to diagnosis.csv and .json of the figure's results, of each run: from the event file, the mean
-of each metric over the last tenth (before --until); without that, what greedy episodes of model.pt
-(--save-model) show.
+Adds to diagnosis.csv and .json of the figure, of each run: the mean of each metric over the last
+tenth (before --until); without --until, what greedy episodes of model.pt show.
 """
 
 import json
@@ -45,10 +44,9 @@ def returns_to_go(rewards, gamma):
 
 
 def play(q_network, args, num_episodes, epsilon=0.0):
-    """Episodes side by side, with greedy actions, or random ones with probability epsilon.
+    """Episodes side by side: obs (T, E, obs_size), actions (T, E, A), rewards (T, E).
 
-    Returns obs (T, E, obs_size), actions (T, E, A), rewards (T, E), NaN after the end of an
-    episode, and whether each terminated (E,).
+    Rewards are NaN after an episode's end; also gives whether each terminated (E,).
     """
     rng = np.random.default_rng(args.seed)
     envs = [script.make_env(args.env_id) for _ in range(num_episodes)]
@@ -76,8 +74,7 @@ def of_model(path, seed, num_episodes=10):
 
     greedy/q: Q of the actions taken, in steps that have NUM_TO_COME more to come, so that
     greedy/return_to_go, which follows, is too low by at most 100 * 0.99^500 = 0.7.
-    exploring/gain: by how much actions that are random as often as in training raise the return
-    from the same initial states, and its standard error.
+    exploring/gain: by how much random actions, as in training, raise the return, and its error.
     """
     saved = torch.load(path, map_location="cpu", weights_only=True)
     args = tyro.cli(script.Args, args=[*saved["words"], "--seed", str(seed)])

@@ -1,8 +1,6 @@
 """Makes the moving pictures of docs/media from the trained agents in models/.
 
 python benchmark/film.py    (all agents and a strip of six; without EGL: docs/reproduce.md)
-
-The script of an agent plays a greedy episode, recorded as --capture-video does.
 """
 
 import math

@@ -143,7 +143,7 @@ class Run:
             env=environment,
             stdout=subprocess.PIPE if self.is_illustration else None,
             text=True,
-            # SLURM's warning reaches this process too, and would end it at once.
+            # SLURM's warning would end it at once.
             preexec_fn=lambda: signal.signal(signal.SIGUSR1, signal.SIG_IGN),
         )
         said, _ = self.process.communicate()
@@ -168,7 +168,7 @@ class Run:
         return first
 
     def checkpoint(self):
-        """Called by submitit when the cluster warns of the job's end: queues it again."""
+        """Called by submitit before the cluster ends the job: queues it again."""
         process = psutil.Process(self.process.pid)
         process.terminate()
         process.wait()  # self.process.wait() would wait for the interrupted call
@@ -226,7 +226,6 @@ def read_runs(lines, results, folder, smoke=False, keep_old=False):
 def launch(args, runs, folder):
     """Runs them, some at a time. Returns what to say of those that failed."""
     jobs, on_slurm = folder / "jobs" / unique_name(), args.cluster == "slurm"
-    # A job may be queued again as often as it takes.
     executor = submitit.AutoExecutor(jobs, cluster=args.cluster, slurm_max_num_timeout=1000)
     settings = dict(timeout_min=7 * 24 * 60, name=args.name, slurm_array_parallelism=args.workers)
     for setting in args.set:

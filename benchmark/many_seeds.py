@@ -25,7 +25,7 @@ def many_seeds(method):
         if seeds.get(name) == base[name]:
             text = text.replace(seeds[name], own[name])
     old, flags = base["Args"].splitlines(), own["Args"].splitlines()
-    for line in reversed([x for x in flags if x not in old and ": " in x]):  # the first comes last
+    for line in reversed([x for x in flags if x not in old and ": " in x]):
         text = re.sub(rf"\n{line.split(':')[0]}: .*", "", text)  # another default than the base's
         text = text.replace("class Args:", f"class Args:\n{line}")
     new = [own[name] for name in own if name not in base]
@@ -52,4 +52,4 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=pathlib.Path, help="for the file, METHOD_multiseed.py")
     args = parser.parse_args()
     path = args.folder / f"{args.method}_multiseed.py"
-    data.write_whole(path, many_seeds(args.method))  # another launcher's job may be reading it
+    data.write_whole(path, many_seeds(args.method))

@@ -3,8 +3,7 @@
     python benchmark/patch.py double-softmax runs/patched
 
 open_details.sh says what they do. clipped-double-q, for figure_3_why.sh: a second Q learns the same
-target, and the value of the action found is the smaller of both (Fujimoto et al. 2018, Eq. 10). The
-search asks the first; both share the observation stream; td_loss is the sum.
+target, and the value of the action found is the smaller of both (Fujimoto et al. 2018, Eq. 10).
 """
 
 import pathlib

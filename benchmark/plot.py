@@ -46,7 +46,7 @@ def draw_mean(axes, steps, values, style, **look):
 
 
 def save(figure, path):
-    """An SVG, and a PNG of 256 colours: a third as large."""
+    """An SVG, and a PNG of 256 colours."""
     figure.savefig(f"{path}.svg", metadata={"Date": None})
     figure.savefig(f"{path}.png")
     picture = Image.open(f"{path}.png").convert("RGB")
@@ -159,7 +159,7 @@ def draw_task(axes, by_variant, styles, folder, commands):
 
 
 def draw_gradients(results):
-    """Figure 1: three policies in two bandits, of the seed with the longest way."""
+    """Figure 1: three policies in two bandits, of one seed."""
     bandit = runpy.run_path(str(data.ROOT / "pg_bandit.py"))
     path, arms, reward = results / "bandits/pg", bandit["ARMS"], bandit["reward"]
     rows = data.read_csv(path / "progress.csv")
@@ -285,17 +285,16 @@ def draw_playground(results):
 
 
 DRAWN_ALONE = {
-    "figure_1": [draw_gradients],
-    "figure_2": [draw_bandits],
-    "figure_11": [draw_climbing],
-    "first_run": [draw_first_run],
-    "playground": [draw_playground],
+    "figure_1": draw_gradients,
+    "figure_2": draw_bandits,
+    "figure_11": draw_climbing,
+    "first_run": draw_first_run,
+    "playground": draw_playground,
 }
 
 if __name__ == "__main__":
     args, _ = data.figure_parser(__doc__).parse_known_args()  # the rest is for launch.py
     results = data.results_of(args)
     results.mkdir(parents=True, exist_ok=True)
-    for draw in DRAWN_ALONE.get(args.name, [lambda folder: draw_curves(folder, args.name)]):
-        draw(results)
+    DRAWN_ALONE.get(args.name, lambda folder: draw_curves(folder, args.name))(results)
     print(f"drawn into {results}")

@@ -1,4 +1,4 @@
-"""How fast a script is here, started as a user starts it.
+"""How fast a script is here.
 
     python benchmark/speed.py loop --script qmle_continuous_multiseed.py --total-timesteps 4000
 
@@ -60,7 +60,7 @@ def median_ms(function):
 
 
 def run(script, *flags, task="walker-walk", parts=False):
-    """What a script told, and steps per second after the first episode, where it compiles."""
+    """What a script told, and steps per second after the first episode."""
     flags = "--env-id", f"dm_control/{task}-v0", *map(str, flags)
     code = f"{RUN_SCRIPT}speed.tell(globals(), {parts})"
     command = [sys.executable, "-c", code, str(ROOT / script), *flags]

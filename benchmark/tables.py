@@ -1,4 +1,4 @@
-"""Makes the tables of all pages from the data, so that no number there is typed.
+"""Makes the tables of all pages from the data.
 
     python benchmark/tables.py               fills <!-- table: NAME --> to <!-- end --> in all pages
     python benchmark/tables.py open_details  prints one
@@ -148,10 +148,13 @@ def counterparts(figure):
             yield [*row, with_interval(welch([own], [base], 0.95))]
 
 
+def published(task, method):
+    rows = [row for row in data.references() if (row["task"], row["method"]) == (task, method)]
+    return {float(row["steps"]): row for row in rows}
+
+
 def sac(task):
-    """SAC's published score."""
-    rows = [row for row in data.references() if (row["task"], row["method"]) == (task, "SAC")]
-    row = max(rows, key=lambda row: float(row["steps"]))
+    _, row = max(published(task, "SAC").items())
     error = f" ({float(row['error']):.0f})" if row["error"] else ""
     at = "" if row["steps"] == "1000000" else f" at {float(row['steps']) / 1e6:g}M"
     return f"{float(row['score']):.0f}{error}{at}"
@@ -164,20 +167,34 @@ def before(seeds, at):
 
 
 def plus():
-    """Greedy returns at the end of the runs and after 200,000 steps."""
-    yield ["task", "plus", "MR.Q", "QMLE", "difference", "plus, 200,000", "MR.Q, 200,000"]
-    rows = [row for row in data.references() if row["method"] == "MR.Q"]
-    other = {(row["task"], int(row["steps"])): float(row["score"]) for row in rows}
+    """Greedy returns at the end of the runs."""
+    yield ["task", "plus", "MR.Q", "QMLE", "difference"]
     both = []
     for task in data.read_curves(RESULTS / "plus"):
         folders = f"plus/{task}/qmle_plus", f"figure_3/{task}/qmle"
         own, base = (np.array(data.greedy_returns(RESULTS / folder)) for folder in folders)
-        row = [task, with_error(own), cell(other[task, 1_000_000]), with_error(base)]
-        row.append(with_interval(welch([own], [base], 0.95)) if len(base) else "")
+        other = float(published(task, "MR.Q")[1e6]["score"])
+        row = [task, with_error(own), cell(other), with_error(base)]
+        yield [*row, with_interval(welch([own], [base], 0.95)) if len(base) else ""]
         if greedy_at(folders[0], 1_000_000):
-            both.append([own.mean(), other[task, 1_000_000]])
-        yield [*row, with_error(greedy_at(folders[0], 200_000)), cell(other[task, 200_000])]
-    yield [f"mean of {len(both)}", *map(cell, np.mean(both, axis=0)), *[""] * 4]
+            both.append([own.mean(), other])
+    yield [f"mean of {len(both)}", *map(cell, np.mean(both, axis=0)), "", ""]
+
+
+def plus_wide():
+    """Greedy returns of two settings on the way."""
+    yield ["task", "MR.Q, 200,000", "plus, 200,000", "wide", "plus, 400,000", "wide"]
+    runs = []
+    for path in sorted((RESULTS / "plus").glob("*/wide")):
+        task, folders = path.parent.name, [path.with_name("qmle_plus"), path]
+        own = [greedy_at(folder, at) for at in (200_000, 400_000) for folder in folders]
+        other = [float(published(task, "MR.Q")[2e5]["score"])]
+        runs.append([np.array(returns) for returns in (other, *own)])
+        yield [task, *map(with_error, runs[-1])]
+    runs = list(zip(*runs, strict=True))
+    yield [f"mean of {len(runs[0])}", *(cell(np.mean([*map(np.mean, own)])) for own in runs)]
+    gains = [with_interval(welch(runs[i + 1], runs[i], 0.95)) for i in (1, 3)]
+    yield ["wide minus plus, 95%", "", "", gains[0], "", gains[1]]
 
 
 def figure_3():
@@ -360,7 +377,7 @@ def playground():
         yield [*row, f"{with_error(ends)} at {end['global_step'] / 1e6:.3g}M"]
 
 
-MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus
+MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus, plus_wide
 MADE_HERE += plus_ingredients, figure_3, diagnosis, figure_3_why, open_details
 TABLES = {function.__name__: function for function in MADE_HERE}
 TABLES["plus_second"] = functools.partial(plus_ingredients, True)
