@@ -228,7 +228,7 @@ class ResidualBlock(nn.Sequential):
 
 
 class QNetwork(nn.Module):
-    """Action-in networks of the distribution of Q(s, a) over atoms; H with nothing in common."""
+    """Action-in networks of Q(s, a), or its distribution over atoms; H with nothing in common."""
 
     def __init__(self, args, obs_size, action_size):
         super().__init__()

@@ -11,15 +11,15 @@
     python qmle_plus.py --evaluate-only runs/<run>
 
 It adds to qmle_continuous.py (sources, effects: docs/qmle_plus.md; the flag takes it away):
-- a Gaussian predictor with learned s.d. that learns several elites (--num-elites 1)
-- acting on the best of few (--num-explore-samples 64), wider samples (--explore-std 0)
+- a Gaussian predictor with learned s.d., kept wide (--min-std 0.05)
+- which learns several elites of a search (--num-elites 1)
+- acting on the best of few (--num-explore-samples 64)
 - TD targets from the best of few samples (--num-value-samples 15)
 - two Q networks, between their mean and the smaller one (--num-heads 1)
-- Q as a distribution over atoms, by cross-entropy (--num-atoms 0)
 - rewards over the largest discounted sum so far (--max-value 200)
 - n-step returns (--n-step 1)
 - actions that last two steps (--action-repeat 1)
-- residual networks, normalized observations; weight decay (--weight-decay 0)
+- wide (--width 128) residual networks, normalized observations; weight decay (--weight-decay 0)
 
 Shapes: S seeds, B states, N action samples per state, E elites, A action dimensions, H heads,
 n steps.
@@ -76,18 +76,18 @@ class Args:
     train_frequency: Count = 1  # actions per update
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 2  # to act on the best of
-    explore_std: Share = 0.3  # their least s.d., in half-ranges
+    explore_std: Share = 0.0  # their least s.d., if above min_std
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of those, for a TD target
     num_elites: Count = 4  # best samples, to learn
     uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of the search set; the rest is Gaussian
-    min_std: Positive = 0.05  # least s.d. of the Gaussian
+    min_std: Positive = 0.3  # least s.d. of the Gaussian, in half-ranges
     max_std: Positive = 0.6  # largest
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: heads' mean, 1: smallest
-    width: Count = 128  # of layers; 4 times inside blocks
-    num_atoms: Number = 101  # of Q; 0: squared error
+    width: Count = 512  # of layers; 4 times inside blocks
+    num_atoms: Number = 0  # of Q's distribution; 0: squared error
     atom_std: Positive = 0.75  # in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
     priority_exponent: Share = 0.6  # alpha of replay
@@ -214,7 +214,7 @@ class ResidualBlock(nn.Sequential):
 
 
 class QNetwork(nn.Module):
-    """Action-in networks of the distribution of Q(s, a) over atoms; H with nothing in common."""
+    """Action-in networks of Q(s, a), or its distribution over atoms; H with nothing in common."""
 
     def __init__(self, args, obs_size, action_size):
         super().__init__()

@@ -166,12 +166,12 @@ def before(seeds, at):
     return with_error([returns.mean() for returns in late])
 
 
-def plus():
+def plus_narrow():
     """Greedy returns at the end of the runs."""
-    yield ["task", "plus", "MR.Q", "QMLE", "difference"]
+    yield ["task", "narrow", "MR.Q", "QMLE", "difference"]
     both = []
     for task in data.read_curves(RESULTS / "plus"):
-        folders = f"plus/{task}/qmle_plus", f"figure_3/{task}/qmle"
+        folders = f"plus/{task}/narrow", f"figure_3/{task}/qmle"
         own, base = (np.array(data.greedy_returns(RESULTS / folder)) for folder in folders)
         other = float(published(task, "MR.Q")[1e6]["score"])
         row = [task, with_error(own), cell(other), with_error(base)]
@@ -181,12 +181,12 @@ def plus():
     yield [f"mean of {len(both)}", *map(cell, np.mean(both, axis=0)), "", ""]
 
 
-def plus_wide():
+def plus():
     """Greedy returns of two settings on the way."""
-    yield ["task", "MR.Q, 200,000", "plus, 200,000", "wide", "plus, 400,000", "wide"]
+    yield ["task", "MR.Q, 200,000", "narrow, 200,000", "plus", "narrow, 400,000", "plus"]
     runs = []
-    for path in sorted((RESULTS / "plus").glob("*/wide")):
-        task, folders = path.parent.name, [path.with_name("qmle_plus"), path]
+    for path in sorted((RESULTS / "plus").glob("*/qmle_plus")):
+        task, folders = path.parent.name, [path.with_name("narrow"), path]
         own = [greedy_at(folder, at) for at in (200_000, 400_000) for folder in folders]
         other = [float(published(task, "MR.Q")[2e5]["score"])]
         runs.append([np.array(returns) for returns in (other, *own)])
@@ -194,7 +194,7 @@ def plus_wide():
     runs = list(zip(*runs, strict=True))
     yield [f"mean of {len(runs[0])}", *(cell(np.mean([*map(np.mean, own)])) for own in runs)]
     gains = [with_interval(welch(runs[i + 1], runs[i], 0.95)) for i in (1, 3)]
-    yield ["wide minus plus, 95%", "", "", gains[0], "", gains[1]]
+    yield ["plus minus narrow, 95%", "", "", gains[0], "", gains[1]]
 
 
 def figure_3():
@@ -377,7 +377,7 @@ def playground():
         yield [*row, f"{with_error(ends)} at {end['global_step'] / 1e6:.3g}M"]
 
 
-MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus, plus_wide
+MADE_HERE = first_run, cartpole, loop, parts, seeds, discrete, playground, plus, plus_narrow
 MADE_HERE += plus_ingredients, figure_3, diagnosis, figure_3_why, open_details
 TABLES = {function.__name__: function for function in MADE_HERE}
 TABLES["plus_second"] = functools.partial(plus_ingredients, True)

@@ -61,7 +61,7 @@ def test_argmax_predictor_loss_by_hand():
 @mark.parametrize("pessimism, num_few", [(0.0, 3), (1.0, 3), (0.5, 8)])
 def test_training_loss_against_brute_force(pessimism, num_few, patch):
     args = script.Args(pessimism=pessimism, num_value_samples=num_few, num_elites=2)
-    args.num_atoms, args.width = 0, 8
+    args.width = 8
     q_network, target_network = (script.QNetwork(args, 3, 2) for _ in range(2))
     predictor = script.ArgmaxPredictor(args, 3, 2)
     samples, weights = (torch.rand(5, 9, 2) * 2 - 1).requires_grad_(), torch.rand(5)
@@ -93,7 +93,8 @@ def test_training_loss_against_brute_force(pessimism, num_few, patch):
 
 @mark.parametrize("uniform_ratio, mode", [(0.13, 0.6), (0.0, -0.5)])
 def test_uniform_samples_find_the_global_mode(uniform_ratio, mode):
-    args = script.Args(width=8, num_atoms=0, max_std=0.2, uniform_ratio=uniform_ratio)
+    args = script.Args(width=8, min_std=0.05, max_std=0.2, uniform_ratio=uniform_ratio)
+    args.explore_std = 0.3
     predictor = script.ArgmaxPredictor(args, 1, 1)
     with torch.no_grad():  # narrow, at the lower mode
         predictor[-1].weight.zero_()
