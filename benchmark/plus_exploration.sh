@@ -5,7 +5,7 @@
 #   repeat        the same, an action lasts two steps
 #   narrow        repeat with half the width
 #   one-step      narrow without n-step returns
-#   std-0.2       narrow with a smallest s.d. of 0.2; std-0.2-wide: at full width
+#   std-0.2       narrow with a smallest s.d. of 0.2; std-0.2-wide: at width 256
 #   std-0.3       narrow with a smallest s.d. of 0.3
 #   explore-2     std-0.3, acting on the best of 2 samples
 #   wide-search   the same again: the defaults of then, but for a smallest s.d. of 0.3 in every search (they: in exploration alone)
