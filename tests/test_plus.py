@@ -91,10 +91,9 @@ def test_training_loss_against_brute_force(pessimism, num_few, patch):
     assert all(p.grad is not None for p in q_network.parameters() if p.requires_grad)
 
 
-@mark.parametrize("uniform_ratio, mode", [(0.13, 0.6), (0.0, -0.5)])
-def test_uniform_samples_find_the_global_mode(uniform_ratio, mode):
-    args = script.Args(width=8, min_std=0.05, max_std=0.2, uniform_ratio=uniform_ratio)
-    args.explore_std = 0.3
+@mark.parametrize("uniform, mode", [(0.13, 0.6), (0.0, -0.5)])
+def test_uniform_samples_find_the_global_mode(uniform, mode):
+    args = script.Args(width=8, min_std=0.05, max_std=0.2, explore_std=0.3, uniform_ratio=uniform)
     predictor = script.ArgmaxPredictor(args, 1, 1)
     with torch.no_grad():  # narrow, at the lower mode
         predictor[-1].weight.zero_()
@@ -123,7 +122,7 @@ def test_search_set():
 
 def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
     name, num_updates, adam_step = "qmle_plus", 0, torch.optim.AdamW.step
-    flags = f"{tiny(name, 'Reach', 300)} --num-seeds 2 --width 8 --train-frequency 7"
+    flags = f"{tiny(name, 'Reach', 300)} --num-seeds 2 --width 8 --num-atoms 9 --train-frequency 7"
 
     def step(self):
         nonlocal num_updates
