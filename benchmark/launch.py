@@ -226,6 +226,7 @@ def read_runs(lines, results, folder, smoke=False, keep_old=False):
 def launch(args, runs, folder):
     """Runs them, some at a time. Returns what to say of those that failed."""
     jobs, on_slurm = folder / "jobs" / unique_name(), args.cluster == "slurm"
+    # Queued again without end.
     executor = submitit.AutoExecutor(jobs, cluster=args.cluster, slurm_max_num_timeout=1000)
     settings = dict(timeout_min=7 * 24 * 60, name=args.name, slurm_array_parallelism=args.workers)
     for setting in args.set:

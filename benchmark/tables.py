@@ -148,7 +148,7 @@ def counterparts(figure):
             yield [*row, with_interval(welch([own], [base], 0.95))]
 
 
-def published(task, method):
+def published(task, method):  # by steps
     rows = [row for row in data.references() if (row["task"], row["method"]) == (task, method)]
     return {float(row["steps"]): row for row in rows}
 
@@ -188,8 +188,8 @@ def plus():
     for path in sorted((RESULTS / "plus").glob("*/qmle_plus")):
         task, folders = path.parent.name, [path.with_name("narrow"), path]
         own = [greedy_at(folder, at) for at in (200_000, 400_000) for folder in folders]
-        other = [float(published(task, "MR.Q")[2e5]["score"])]
-        runs.append([np.array(returns) for returns in (other, *own)])
+        other = float(published(task, "MR.Q")[2e5]["score"])
+        runs.append([*map(np.array, ([other], *own))])
         yield [task, *map(with_error, runs[-1])]
     runs = list(zip(*runs, strict=True))
     yield [f"mean of {len(runs[0])}", *(cell(np.mean([*map(np.mean, own)])) for own in runs)]
@@ -333,7 +333,7 @@ def plus_ingredients(second=False):
     commands = {variant: command for _, variant, command in data.commands("plus_ingredients")}
     for variant, command in commands.items():
         if variant.startswith("squared" if second else "squared-") != second:
-            continue  # of the other round
+            continue
         areas[variant] = own = {}
         for task, other in tasks.items():
             for path in (RESULTS / f"plus_ingredients/{task}/{variant}").glob("*_eval.csv"):
