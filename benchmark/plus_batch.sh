@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# qmle_plus.py with batches of 64 in place of 256, else as `qmle_plus` of plus.sh, on 14 of its 16 tasks: seeds 1 to 3, to 407,000 (dog-run)
+# qmle_plus.py with batches of 64 in place of 256, else as `qmle_plus` of plus.sh, on 14 of its tasks: seeds 1 to 3, to 407,000 (dog-run)
 # to 532,000 steps, when the time was over (manifest.json).
 #   usage: benchmark/plus_batch.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/plus_batch/<task>/batch-64/seed_K.csv, manifest.json, plus_batch.png
