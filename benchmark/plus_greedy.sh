@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# qmle_plus.py exploring as QMLE does, else as `qmle_plus` of plus.sh, on eight of its tasks: the best of 64 samples, an eighth of them
-# uniform, and with chance 0.1 a uniform action. Seeds 1 to 3, to 434,000 (dog-walk) to 745,000 steps, when the time was over (manifest.json).
+# qmle_plus.py exploring greedily with an epsilon, else as `qmle_plus` of plus.sh, on eight of its tasks: the best of 64 samples, an
+# eighth of them uniform, and with chance 0.1 a uniform action. Seeds 1 to 3, to 434,000 (dog-walk) to 745,000 steps, when the time was over (manifest.json).
 #   usage: benchmark/plus_greedy.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/plus_greedy/<task>/greedy/seed_K.csv, manifest.json, plus_greedy.png
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mkdir -p runs/methods
 python - <<'PATCH'
+import os
 old = "        actions = sample_gaussian(mean, std.clamp(args.explore_std), args.num_explore_samples)\n"
 new = """\
         actions = sample_actions(mean, std, args.num_greedy_samples, args)
@@ -14,6 +14,7 @@ new = """\
         random = torch.rand_like(best) * 2 - 1
         return torch.where(torch.rand((), device=best.device) < 0.1, random, best)
 """
+os.makedirs("runs/methods", exist_ok=True)
 text = open("qmle_plus.py").read()
 assert text.count(old) == 1
 open("runs/methods/qmle_plus_greedy.py", "w").write(text.replace(old, new))

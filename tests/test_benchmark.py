@@ -129,10 +129,11 @@ def test_slurm_warning_and_termination(warned, tmp_path, launcher):
 
 @mark.parametrize("name", FIGURES)
 def test_commands_and_results(name, tmp_path):
-    path = BENCHMARK / f"{name}.sh"
-    made = "^python (benchmark/(?:patch|many_seeds).py .*)$"
-    for command in re.findall(made, path.read_text(), re.M):
-        subprocess.run([sys.executable, *command.split()], cwd=ROOT, check=True)
+    text = (BENCHMARK / f"{name}.sh").read_text()
+    made = re.findall("^python (benchmark/(?:patch|many_seeds).py .*)$", text, re.M)
+    codes = re.findall("<<'PATCH'\n(.*?)PATCH", text, re.S)
+    for words in [*map(str.split, made), *(["-c", code] for code in codes)]:
+        subprocess.run([sys.executable, *words], cwd=ROOT, check=True)
     lines = [" ".join(line) for line in data.commands(name)]
     folder = data.RESULTS / name
     runs = launch.read_runs(lines, folder, tmp_path, keep_old=True)

@@ -21,7 +21,7 @@ def test_an_agent_plays(name, num, least, most, tmp_path):
     assert re.findall(r"--seed (\d+)", " ".join(["--seed 1", *saved["words"]]))[-1] == seed
     flags = f"--evaluate-only {folder} --eval-episodes {num}"
     if num == 1 and saved["script"] == MAIN:
-        flags += " --num-greedy-samples 50"  # quick
+        flags += " --num-greedy-samples 50"
     status, output, errors = run_process(ROOT / script, flags, tmp_path)
     assert status == 0, errors
     assert least < float(output.split("mean:")[1]) / float(mean) < most

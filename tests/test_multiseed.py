@@ -119,7 +119,7 @@ def test_no_process_is_left_behind(how, tmp_path):
     run = start(tmp_path, ROOT / f"{NAME}.py", flags, OMP_NUM_THREADS="2")
     wait_for(lambda: list(tmp_path.glob("runs/*__2__*/episodes.csv")), run)
     workers = psutil.Process(run.pid).children()
-    assert len(workers) >= 2  # to train and to evaluate
+    assert len(workers) >= 2
     if how == "worker":
         min(workers, key=lambda worker: worker.pid).kill()
     else:

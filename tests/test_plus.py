@@ -128,7 +128,7 @@ def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
         nonlocal num_updates
         adam_step(self)
         num_updates += 1
-        if num_updates == 2 * 14 + 5:  # after 168
+        if num_updates == 2 * 14 + 5:
             signal.raise_signal(signal.SIGINT)
 
     patch(torch.optim.AdamW, "step", step)
