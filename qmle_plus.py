@@ -10,7 +10,7 @@
     python qmle_plus.py --resume runs/<run>
     python qmle_plus.py --evaluate-only runs/<run>
 
-It adds to qmle_continuous.py (sources, effects: docs/qmle_plus.md; the flag takes it away):
+It adds to qmle_continuous.py (more: docs/qmle_plus.md; the flag takes it away):
 - a Gaussian predictor with learned s.d., kept wide (--min-std 0.05)
 - which learns several elites of a search (--num-elites 1)
 - acting on the best of few (--num-explore-samples 64)
@@ -100,10 +100,10 @@ class Args:
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
     save_model: bool = True  # write model.pt
-    checkpoint_frequency: Number = 0  # steps; 0: if interrupted
+    checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
     resume: Path | None = None  # a run directory, to go on
     # machine
-    cuda: bool = True  # if there is one
+    cuda: bool = True  # if there is a CUDA device
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
     mixed_precision: bool = True  # with --compile: bfloat16, TF32
     bfloat16 = False  # not a flag
@@ -471,7 +471,7 @@ def evaluate(policy, envs, args, stop):
             check_finite(step, range(args.seed, seed), obs=obs, reward=rewards)
             for k in np.flatnonzero(terminated | truncated):
                 returns[k].append(float(infos["final_info"]["episode"]["r"][k]))
-            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds play more
+            if stop or min(map(len, returns)) >= args.eval_episodes:
                 return [own[: args.eval_episodes] for own in returns]
 
 

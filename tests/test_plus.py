@@ -121,7 +121,7 @@ def test_search_set():
     args = script.Args(width=8, bound=1.5)
     (predictor := script.ArgmaxPredictor(args, 1, 2))[-1].bias.data.fill_(9)  # its mean: 1.5
     samples = script.sample_gaussian(*predictor(torch.zeros(1, 1)), 99, args)
-    assert samples.max() == 1.5 and 0.7 < (samples > 1).float().mean() < 1
+    assert samples.max() == 1.5 and 0.6 < (samples > 1).float().mean() < 1
     best = script.best_action(lambda _, a: a.sum(-1)[None], predictor, args, torch.zeros(1))
     assert best.tolist() == [1, 1]
 
