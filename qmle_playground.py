@@ -100,7 +100,7 @@ class Args:
     cuda: bool = True  # if there is a CUDA device, for jax too
     compile: bool = True  # and CUDA graphs; jax always compiles
     mixed_precision: bool = True  # with --compile: bfloat16, TF32
-    bound, bfloat16 = 1.0, False  # not flags
+    bfloat16 = False  # not a flag
 
 
 def check_args(args):
@@ -254,13 +254,12 @@ class ArgmaxPredictor(nn.Sequential):
     def __init__(self, args, obs_size, action_size):
         first = ObsNorm(obs_size), Linear(1, obs_size, args.width), ResidualBlock(1, args.width)
         super().__init__(*first, LayerNorm(args.width), Linear(1, args.width, 2 * action_size))
-        self.args = args
+        self.min_std, self.max_std = args.min_std, args.max_std
 
     def forward(self, obs):
         """obs (B, obs_size) -> mean and s.d. (B, A)."""
         mean, log_std = super().forward(obs)[0].chunk(2, -1)
-        bound, low, high = self.args.bound, self.args.min_std, self.args.max_std
-        return bound * mean.tanh(), low * (high / low) ** log_std.sigmoid()
+        return mean.tanh(), self.min_std * (self.max_std / self.min_std) ** log_std.sigmoid()
 
 
 class ReplayMemory:
@@ -271,7 +270,7 @@ class ReplayMemory:
         self.sizes = obs_size, obs_size, action_size, 1, 1, 1
         size = args.buffer_size // args.num_envs, args.num_envs, sum(self.sizes)  # (T, N, row)
         self.rows = torch.zeros(size, device=device)
-        self.num_stored = 0
+        self.num_stored = 0  # steps so far
         # Tensors, as a CUDA graph reads them again at each replay.
         self.num_rows, self.newest = torch.zeros(2, dtype=torch.int64, device=device)
         self.scale = torch.full((1,), max(args.max_value, 1e-6), device=device)
@@ -314,16 +313,16 @@ class ReplayMemory:
         return obs, next_obs, actions, rewards, discounts.squeeze(-1)
 
 
-def sample_gaussian(mean, std, num_samples, args):
-    """Samples of mean and std (B, A) within the bound: (B, N, A)."""
+def sample_gaussian(mean, std, num_samples):
+    """Samples of mean and std (B, A), kept in bounds: (B, N, A)."""
     noise = torch.randn(len(mean), num_samples, mean.shape[1], device=mean.device)
-    return (mean.unsqueeze(1) + noise * std.unsqueeze(1)).clamp(-args.bound, args.bound)
+    return (mean.unsqueeze(1) + noise * std.unsqueeze(1)).clamp(-1, 1)
 
 
 def sample_actions(mean, std, num_samples, args):
     """The search set (Eq. 21): mean, samples of mean and std (B, A), uniform ones: (B, N, A)."""
     num_uniform = int(args.uniform_ratio * num_samples)
-    gaussian = sample_gaussian(mean, std, num_samples - num_uniform - 1, args)
+    gaussian = sample_gaussian(mean, std, num_samples - num_uniform - 1)
     uniform = torch.rand(len(mean), num_uniform, mean.shape[1], device=mean.device) * 2 - 1
     return torch.cat([mean.unsqueeze(1), gaussian, uniform], dim=1)
 
@@ -338,7 +337,7 @@ def expected_value(logits, args):
 
 def q_values(q_network, obs, actions, args):
     """Q over scale, from the heads' mean to the smallest: obs, actions (B, N, A) -> (B, N)."""
-    values = expected_value(q_network(obs, actions.clamp(-1, 1)), args)  # (H, B, N)
+    values = expected_value(q_network(obs, actions), args)  # (H, B, N)
     return torch.lerp(values.mean(0), values.amin(0), args.pessimism)
 
 
@@ -349,9 +348,9 @@ def best_actions(q_network, predictor, args, obs, least_std=None):
     if least_std is None:
         actions = sample_actions(mean, std, args.num_greedy_samples, args)
     else:
-        actions = sample_gaussian(mean, std.maximum(least_std), args.num_explore_samples, args)
+        actions = sample_gaussian(mean, std.maximum(least_std), args.num_explore_samples)
     best = q_values(q_network, obs, actions, args).argmax(1)
-    return torch.take_along_dim(actions, best[:, None, None], dim=1).squeeze(1).clamp(-1, 1)
+    return torch.take_along_dim(actions, best[:, None, None], dim=1).squeeze(1)
 
 
 def hl_gauss(values, args):
@@ -401,7 +400,7 @@ def training_loss(q_network, target_network, predictor, args, batch, weights):
 def train_step(training_losses, networks, optimizer, memory, args):
     """One update. Returns metrics on the device."""
     batch = memory.sample(args.batch_size)
-    loss, _, metrics = training_losses(*networks, args, batch, 1)
+    loss, _, metrics = training_losses(*networks, args, batch, 1)  # all weigh the same
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
@@ -431,7 +430,7 @@ class CudaGraph:
 
 def evaluate(policy, envs, args, stop):
     """Returns of greedy first episodes (eval_episodes,), from the same states each time."""
-    training = envs.envs
+    training = envs.envs  # goes on as before
     with torch.random.fork_rng(range(torch.cuda.device_count())):
         torch.manual_seed(args.seed + 10**6)
         obs = envs.reset((args.seed + 10**6) % 2**31)
@@ -455,7 +454,7 @@ if __name__ == "__main__":
         try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT, saved["script"]
-        except Exception as error:
+        except Exception as error:  # missing, cut
             sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # the last of a flag counts
         args = tyro.cli(Args, args=words)
@@ -483,6 +482,7 @@ if __name__ == "__main__":
             own.load_state_dict(values)
     except RuntimeError:
         sys.exit(f"error: {path} is of another network")
+    # For speed: compiled functions, bfloat16, CUDA graphs.
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
@@ -522,7 +522,7 @@ if __name__ == "__main__":
     policy = make_policy(args.num_envs, least_std)
     try:
         memory = ReplayMemory(args, *sizes, device)
-    except RuntimeError as error:
+    except RuntimeError as error:  # no room
         sys.exit(f"error: --buffer-size is {args.buffer_size}: {error}")
     random_actions = torch.zeros(args.num_envs, sizes[1], device=device)
     learnt = [value for own in networks[::2] for value in own.parameters() if value.requires_grad]

@@ -10,7 +10,7 @@
     python qmle_plus.py --resume runs/<run>
     python qmle_plus.py --evaluate-only runs/<run>
 
-It adds to qmle_continuous.py (more: docs/qmle_plus.md; the flag takes it away):
+It adds to qmle_continuous.py (sources, effects: docs/qmle_plus.md; the flag takes it away):
 - a Gaussian predictor with learned s.d., kept wide (--min-std 0.05)
 - which learns several elites of a search (--num-elites 1)
 - acting on the best of few (--num-explore-samples 64)
@@ -84,7 +84,6 @@ class Args:
     uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of the search set; the rest is Gaussian
     min_std: Positive = 0.3  # least s.d. of the Gaussian, in half-ranges
     max_std: Positive = 0.6  # largest
-    bound: Annotated[float, (1, 9)] = 1.0  # of the Gaussian; clipped for Q
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: heads' mean, 1: smallest
     width: Count = 512  # of layers; 4 times inside blocks
@@ -101,7 +100,7 @@ class Args:
     # run
     save_model: bool = True  # write model.pt
     checkpoint_frequency: Number = 0  # steps between checkpoints; 0: if interrupted
-    resume: Path | None = None  # a run directory, to go on
+    resume: Path | None = None  # a run directory, to go on from its checkpoint.pt
     # machine
     cuda: bool = True  # if there is a CUDA device
     compile: bool = True  # and CUDA graphs; pays after some thousand steps
@@ -241,13 +240,12 @@ class ArgmaxPredictor(nn.Sequential):
     def __init__(self, args, obs_size, action_size):
         first = ObsNorm(obs_size), Linear(1, obs_size, args.width), ResidualBlock(1, args.width)
         super().__init__(*first, LayerNorm(args.width), Linear(1, args.width, 2 * action_size))
-        self.args = args
+        self.min_std, self.max_std = args.min_std, args.max_std
 
     def forward(self, obs):
         """obs (B, obs_size) -> mean and s.d. (B, A)."""
         mean, log_std = super().forward(obs)[0].chunk(2, -1)
-        bound, low, high = self.args.bound, self.args.min_std, self.args.max_std
-        return bound * mean.tanh(), low * (high / low) ** log_std.sigmoid()
+        return mean.tanh(), self.min_std * (self.max_std / self.min_std) ** log_std.sigmoid()
 
 
 class ReplayMemory(nn.Module):
@@ -275,7 +273,7 @@ class ReplayMemory(nn.Module):
         self.discounted_return *= 1 - terminated  # not by truncation
         row = obs, next_obs, action, np.array([reward, terminated, ended, largest]).T
         new = torch.from_numpy(np.concatenate(row, axis=-1, dtype=np.float32))
-        if self.rows.is_cuda:
+        if self.rows.is_cuda:  # without waiting
             new = new.pin_memory().to(self.rows.device, non_blocking=True)
         index = int(self.num_stored) % self.rows.shape[-2]
         self.rows[..., index, :] = new[..., :-1]
@@ -321,16 +319,16 @@ class ReplayMemory(nn.Module):
         torch.maximum(self.max_priority, priorities.amax(-1, True), out=self.max_priority)
 
 
-def sample_gaussian(mean, std, num_samples, args):
-    """Samples of mean and std (B, A) within the bound: (B, N, A)."""
+def sample_gaussian(mean, std, num_samples):
+    """Samples of mean and std (B, A), kept in bounds: (B, N, A)."""
     noise = torch.randn(len(mean), num_samples, mean.shape[1], device=mean.device)
-    return (mean.unsqueeze(1) + noise * std.unsqueeze(1)).clamp(-args.bound, args.bound)
+    return (mean.unsqueeze(1) + noise * std.unsqueeze(1)).clamp(-1, 1)
 
 
 def sample_actions(mean, std, num_samples, args):
     """The search set (Eq. 21): mean, samples of mean and std (B, A), uniform ones: (B, N, A)."""
     num_uniform = int(args.uniform_ratio * num_samples)
-    gaussian = sample_gaussian(mean, std, num_samples - num_uniform - 1, args)
+    gaussian = sample_gaussian(mean, std, num_samples - num_uniform - 1)
     uniform = torch.rand(len(mean), num_uniform, mean.shape[1], device=mean.device) * 2 - 1
     return torch.cat([mean.unsqueeze(1), gaussian, uniform], dim=1)
 
@@ -345,7 +343,7 @@ def expected_value(logits, args):
 
 def q_values(q_network, obs, actions, args):
     """Q over scale, from the heads' mean to the smallest: obs, actions (B, N, A) -> (B, N)."""
-    values = expected_value(q_network(obs, actions.clamp(-1, 1)), args)  # (H, B, N)
+    values = expected_value(q_network(obs, actions), args)  # (H, B, N)
     return torch.lerp(values.mean(0), values.amin(0), args.pessimism)
 
 
@@ -354,11 +352,10 @@ def best_action(q_network, predictor, args, obs, explores=False):
     """The best action (A,) for an observation (obs_size,); explores: of few Gaussian samples."""
     mean, std = predictor(obs := obs.unsqueeze(0))
     if explores:
-        std = std.clamp(args.explore_std)
-        actions = sample_gaussian(mean, std, args.num_explore_samples, args)
+        actions = sample_gaussian(mean, std.clamp(args.explore_std), args.num_explore_samples)
     else:
         actions = sample_actions(mean, std, args.num_greedy_samples, args)
-    return actions[0, q_values(q_network, obs, actions, args)[0].argmax()].clamp(-1, 1)
+    return actions[0, q_values(q_network, obs, actions, args)[0].argmax()]
 
 
 def hl_gauss(values, args):
@@ -471,7 +468,7 @@ def evaluate(policy, envs, args, stop):
             check_finite(step, range(args.seed, seed), obs=obs, reward=rewards)
             for k in np.flatnonzero(terminated | truncated):
                 returns[k].append(float(infos["final_info"]["episode"]["r"][k]))
-            if stop or min(map(len, returns)) >= args.eval_episodes:
+            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds play more
                 return [own[: args.eval_episodes] for own in returns]
 
 
@@ -492,7 +489,7 @@ if __name__ == "__main__":
         try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT, saved["script"]
-        except Exception as error:
+        except Exception as error:  # missing, cut
             sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # the last of a flag counts
         args = tyro.cli(Args, args=words)
@@ -526,6 +523,7 @@ if __name__ == "__main__":
     for own, values in zip(networks, saved.get("networks", ()), strict=False):
         for name, value in own.items():
             value.data.copy_(values[name])
+    # For speed: compiled functions, CUDA graphs.
     args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
@@ -598,7 +596,7 @@ if __name__ == "__main__":
     def is_due(frequency):
         return frequency and global_step and global_step % frequency < args.action_repeat
 
-    if args.resume:
+    if args.resume:  # new episodes
         for file, size in zip(logs, saved["logs"], strict=True):
             file.truncate(size)  # what came later comes again
         optimizer.load_state_dict(saved["optimizer"])
@@ -655,7 +653,7 @@ if __name__ == "__main__":
         for k in np.flatnonzero(ended):  # next_obs is a new episode's
             reached[k], info = infos["final_obs"][k], infos["final_info"]
             if "diverged" in info and info["diverged"][k]:
-                reached[k] = obs[k]
+                reached[k] = obs[k]  # it leads nowhere
             episodic_return, length = info["episode"]["r"][k], info["episode"]["l"][k]
             row = global_step, episodic_return, length, time.time() - start
             print(*row, sep=",", file=logs[2 * k])

@@ -33,7 +33,7 @@ TINY = "--total-timesteps 2000 --learning-starts 100 --buffer-size 2000 --batch-
 SMOKE = {  # flags that make a run of a script tiny
     "*_continuous*.py": TINY,
     "*_discret*.py": TINY,
-    "qmle_plus.py": TINY + " --width 16",
+    "qmle_plus*.py": TINY + " --width 16",
     "qmle_[cd][oi]*.py": "--num-target-samples 4 --num-greedy-samples 8",
     "*_multiseed.py": "--num-seeds 2",
     "pg_bandit.py": "--num-seeds 2 --num-steps 200",

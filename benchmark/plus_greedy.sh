@@ -7,10 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python - <<'PATCH'
 import os
-old = """\
-        std = std.clamp(args.explore_std)
-        actions = sample_gaussian(mean, std, args.num_explore_samples, args)
-"""
+old = "        actions = sample_gaussian(mean, std.clamp(args.explore_std), args.num_explore_samples)\n"
 new = """\
         actions = sample_actions(mean, std, args.num_greedy_samples, args)
         best = actions[0, q_values(q_network, obs, actions, args)[0].argmax()]

@@ -9,24 +9,26 @@
 # Results: benchmark/results/plus_search_<dimensions>.csv
 set -euo pipefail
 cd "$(dirname "$0")/.."
+sed -n "/^python - <<'PATCH'/,/^PATCH/p" benchmark/plus_bound.sh | bash  # runs/methods/qmle_plus_bound_1_5.py: actions up to 1.5
 for dims in ${1:-6 38}; do
 mkdir -p runs
 OMP_NUM_THREADS=1 python - "$dims" "${2:-4000}" > runs/plus_search.csv <<'END'
+import importlib
 import sys
 
 import torch
 from torch import nn
 
-import qmle_plus as script
+sys.path.append("runs/methods")
 
 num_dims, num_updates = map(int, sys.argv[1:])
-SEARCHES = {  # flags -> values
+SEARCHES = {  # label -> values of flags
     "": {},
-    "--bound 1.2": dict(bound=1.2),
-    "--bound 1.5": dict(bound=1.5),
-    "--bound 2": dict(bound=2.0),
+    "bound 1.2": {},
+    "bound 1.5": {},
+    "bound 2": {},
     "--min-std 0.05": dict(min_std=0.05),
-    "--min-std 0.05 --bound 1.5": dict(min_std=0.05, bound=1.5),
+    "--min-std 0.05 bound 1.5": dict(min_std=0.05),
     "--num-elites 1": dict(num_elites=1),
     "--num-target-samples 8 --num-elites 2": dict(num_target_samples=8, num_elites=2),
     "--num-target-samples 64 --num-elites 16": dict(num_target_samples=64, num_elites=16),
@@ -35,9 +37,9 @@ SEARCHES = {  # flags -> values
 }
 
 
-def gaps(q, predictor, args, states, best, random):
+def gaps(script, q, predictor, args, states, best, random):
     mean, std = predictor(states)
-    few = script.sample_gaussian(mean, std, args.num_explore_samples, args)
+    few = script.sample_gaussian(mean, std, args.num_explore_samples)
     greedy = script.sample_actions(mean, std, args.num_greedy_samples, args)
     target = script.sample_actions(mean, std, args.num_target_samples, args)[:, 1 : 1 + args.num_value_samples]
     return [((best - q(states, a).amax(1)).mean() / (best - random).mean()).item() for a in (greedy, target, few)]
@@ -58,6 +60,8 @@ for kind in ("smooth", "corners"):
     states = torch.randn(512, 16)
     best, random = q(states, top(states))[:, 0], q(states, torch.rand(512, 256, num_dims) * 2 - 1).mean(1)
     for flags, values in SEARCHES.items():
+        _, _, bound = flags.partition("bound ")
+        script = importlib.import_module(f"qmle_plus_bound_{bound.replace('.', '_')}" if bound else "qmle_plus")
         torch.manual_seed(1)
         args = script.Args(**values)
         args.width = 128
@@ -76,7 +80,7 @@ for kind in ("smooth", "corners"):
             optimizer.step()
             if update in (num_updates // 10, num_updates):
                 with torch.no_grad():
-                    now = gaps(q, predictor, args, states, best, random)
+                    now = gaps(script, q, predictor, args, states, best, random)
                 print(num_dims, kind, flags, update, *(f"{x:.3f}" for x in now), sep=",", flush=True)
 END
 mv runs/plus_search.csv "benchmark/results/plus_search_$dims.csv"  # when it is whole

@@ -60,7 +60,7 @@ def run(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "tests")
-    numbers = itertools.count()
+    numbers = itertools.count()  # folders of one process have names by the second
     monkeypatch.setattr(time, "strftime", lambda *_: str(next(numbers)))
     handlers = [(n, signal.getsignal(n)) for n in (signal.SIGINT, signal.SIGTERM)]
 

@@ -22,9 +22,12 @@ COPIES = [  # how many pieces must not differ, which may
     (PLAIN, "ddpg_continuous", 4, OWN + "sample_uniform greedy_action td_target train_step"),
     (PLAIN, "qtopt_continuous", 4, OWN + "sample_uniform greedy_action train_step"),
     (PLAIN, "aql_continuous", 4, OWN + "sample_actions greedy_action train_step"),
+    # seeds, workers, stacked parameters
     (PLAIN, "qmle_continuous_multiseed", 4, "Args make_env train_step evaluate check_finite"),
+    # other networks, search, targets; stacked parameters
     (PLAIN, "qmle_plus", 4, OWN + "ResidualBlock ReplayMemory sample_actions "
      "argmax_predictor_loss train_step evaluate check_finite"),
+    # one seed; uniform replay; environments on the device
     ("qmle_plus", "qmle_playground", 13, "Args check_args ReplayMemory train_step CudaGraph "
      "evaluate"),
 ]  # fmt: skip

@@ -179,7 +179,7 @@ def test_update_computes_the_equations(kind, patch):
     *_, logits, learnt = loss.call_args.args  # and the predictors learn at s'
     exists = logits > -math.inf
     assert logits[exists].allclose(expected[exists], atol=1e-6) and learnt.equal(best)
-    for row in indices:
+    for row in indices:  # written back; of a row drawn twice some draw counts
         assert any(memory.a_max[row].equal(learnt[j]) for j in range(32) if indices[j] == row)
     others = [row for row in range(50) if row not in indices]
     assert others and memory.a_max[others].equal(before[others])

@@ -48,7 +48,7 @@ def test_what_is_compiled_is_used(name, run, patch):
     made = []
     patch(torch, "compile", lambda f, **_: made.append(Mock(wraps=f)) or made[-1])
     run(name, f"{tiny(name, 'Reach', 150)} --num-seeds 2 --compile")
-    assert sorted(f.call_count for f in made)[-2] > 4
+    assert sorted(f.call_count for f in made)[-2] > 4  # updates, not the first call alone
 
 
 @mark.parametrize("device", DEVICES)

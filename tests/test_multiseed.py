@@ -63,7 +63,7 @@ def test_search_sets_differ():
     draw = script.over_seeds(sample, args, TEMPLATES[0])
     samples = draw([same], torch.zeros(S, 4, 128))
     assert samples.shape == (S, 4, 50, A)
-    assert samples[0, :, 20].equal(samples[1, :, 20])
+    assert samples[0, :, 20].equal(samples[1, :, 20])  # what the delta predicts
     for part in (slice(0, 20), slice(21, 35), slice(35, 50)):
         assert not samples[0, :, part].equal(samples[1, :, part])
         assert not samples[0, 0, part].equal(samples[0, 1, part])
@@ -83,7 +83,7 @@ def test_actions_and_transitions_belong(run, play):
 
 
 def test_starts_of_the_plain_script(run):
-    flags = tiny(NAME, "Reach", 70)
+    flags = tiny(NAME, "Reach", 70)  # episodes of 20 steps, no update
     many = run(NAME, f"{flags} {SEEDS} --seed 6")
     many["memory"].store()
     for k in range(3):
@@ -114,6 +114,7 @@ def test_same_run_resumed_or_not(run):
 @mark.parametrize("how", ["worker", signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_behind(how, tmp_path):
     flags = f"{tiny(NAME, 'Neural', 100_000)} --num-seeds 2 --num-workers 1 --no-compile"
+    # Neural starts threads: a fork would hang
     flags += " --eval-frequency 50000"
     run = start(tmp_path, ROOT / f"{NAME}.py", flags, OMP_NUM_THREADS="2")
     wait_for(lambda: list(tmp_path.glob("runs/*__2__*/episodes.csv")), run)
