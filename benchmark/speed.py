@@ -70,7 +70,7 @@ def run(script, *flags, task="walker-walk", parts=False):
             sys.exit(f"error: {command[3:]} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         told = json.loads(done.stdout.split("told ")[-1])
         told["speed"] = 0.0
-        for path in pathlib.Path(folder).glob("runs/*/episodes.csv"):
+        for path in pathlib.Path(folder).rglob("episodes.csv"):
             rows = data.read_csv(path)[1:]
             if len(rows) > 1:
                 told["speed"] += np.ptp(rows["global_step"]) / np.ptp(rows["wall_time"])
