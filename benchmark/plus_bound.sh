@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # qmle_plus.py with a Gaussian that may pass the bounds of actions, else as `qmle_plus` of plus.sh, on eight of its tasks: its mean and
-# samples reach 1.2 or 1.5, and Q and the environment get them clipped. Seeds 1 to 3, to 342,000 (dog-walk) to 544,000 steps, when the time
-# was over (manifest.json: by a flag that qmle_plus.py had then).
+# samples reach 1.2 or 1.5, and Q and the environment get them clipped. Seeds 1 to 3, 342,000 (dog-walk) to 544,000 steps (hopper-hop),
+# when the time was over (manifest.json). plus_search.sh uses a bound of 2 as well.
 #   usage: benchmark/plus_bound.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/plus_bound/<task>/<variant>/seed_K.csv, manifest.json, plus_bound.png
 set -euo pipefail

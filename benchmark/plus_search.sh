@@ -9,7 +9,7 @@
 # Results: benchmark/results/plus_search_<dimensions>.csv
 set -euo pipefail
 cd "$(dirname "$0")/.."
-sed -n "/^python - <<'PATCH'/,/^PATCH/p" benchmark/plus_bound.sh | bash  # runs/methods/qmle_plus_bound_1_5.py: actions up to 1.5
+sed -n "/^python - <<'PATCH'/,/^PATCH/p" benchmark/plus_bound.sh | bash  # makes runs/methods/qmle_plus_bound_*.py
 for dims in ${1:-6 38}; do
 mkdir -p runs
 OMP_NUM_THREADS=1 python - "$dims" "${2:-4000}" > runs/plus_search.csv <<'END'
