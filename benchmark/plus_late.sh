@@ -12,7 +12,7 @@ text = open("qmle_plus.py").read()
 for old, new in {
     "        self.newest = ": "        self.horizon = nn.Buffer(torch.full((), args.n_step, device=device))\n        self.newest = ",
     "(steps == self.args.n_step - 1)": "(steps == self.horizon - 1)",
-    "        learns = ": "        if global_step >= 200_000:\n            memory.horizon.fill_(1)\n        learns = ",
+    "        learns = ": "        if is_due(200_000):\n            memory.horizon.fill_(1)\n        learns = ",
 }.items():
     assert text.count(old) == 1
     text = text.replace(old, new)

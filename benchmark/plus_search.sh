@@ -6,12 +6,11 @@
 # A gap is how much Q is below its maximum, over the gap of uniform actions: greedy of the action that evaluations take, target of the
 # value in a TD target, explore of the action in training; means over 512 new states.
 #   usage: benchmark/plus_search.sh [DIMENSIONS [UPDATES]]    (6 and 38, 4000: half an hour on a CPU core)
-# Results: benchmark/results/plus_search_<dimensions>.csv
+# Results: benchmark/results/plus_search_<dimensions>.csv, of other UPDATES runs/plus_search_<dimensions>.csv
 set -euo pipefail
 cd "$(dirname "$0")/.."
 sed -n "/^python - <<'PATCH'/,/^PATCH/p" benchmark/plus_bound.sh | bash  # makes runs/methods/qmle_plus_bound_*.py
 for dims in ${1:-6 38}; do
-mkdir -p runs
 OMP_NUM_THREADS=1 python - "$dims" "${2:-4000}" > runs/plus_search.csv <<'END'
 import importlib
 import sys
@@ -83,5 +82,6 @@ for kind in ("smooth", "corners"):
                     now = gaps(script, q, predictor, args, states, best, random)
                 print(num_dims, kind, flags, update, *(f"{x:.3f}" for x in now), sep=",", flush=True)
 END
-mv runs/plus_search.csv "benchmark/results/plus_search_$dims.csv"  # when it is whole
+[ "${2:-4000}" = 4000 ] && folder=benchmark/results || folder=runs
+mv runs/plus_search.csv "$folder/plus_search_$dims.csv"  # when it is whole
 done
