@@ -148,7 +148,7 @@ def test_runs_repeat_resume_and_evaluate(run, patch, capsys, play):
         after = rows(end["run_dir"] / file)
         assert after[:9] == before[k][:9] and after[9].startswith("190,")
         ended = end["memory"].rows[k, :100, -1].nonzero().flatten()
-        assert ended[-3:].tolist() == [79, 84, 94]  # actions; cut at the 84th
+        assert ended[-3:].tolist() == [79, 84, 94]  # actions
     assert -20 < play(name, f"{folder} --eval-episodes 2 --seed 9") < 20
 
 
