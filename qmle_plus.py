@@ -70,13 +70,13 @@ class Args:
     buffer_size: Count = 500_000  # transitions
     gamma: Share = 0.99  # discount factor
     n_step: Count = 3  # actions in a TD target
-    n_step_until: Number = 10**12  # steps; later n_step is 1
+    n_step_until: Number = 10**12  # steps; later targets are one-step
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 5000  # random steps at first
     train_frequency: Count = 1  # actions per update
     target_update_rate: Share = 0.01  # of the target network
     num_explore_samples: Count = 2  # to act on the best of
-    explore_std: Share = 0.0  # their least s.d.
+    explore_std: Share = 0.0  # their least s.d., if above min_std
     num_greedy_samples: Count = 64  # m_greedy: search set of evaluations
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of those, for a TD target
@@ -95,7 +95,7 @@ class Args:
     # evaluation
     eval_frequency: Number = 0  # steps between evaluations; 0: none
     eval_episodes: Count = 10  # greedy ones in each
-    capture_video: bool = False  # of the first seed, as mp4
+    capture_video: bool = False  # of the first seed
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
     save_model: bool = True  # write model.pt
@@ -260,7 +260,7 @@ class ReplayMemory(nn.Module):
         self.priorities = nn.Buffer(torch.zeros(size, device=device))
         self.max_priority = nn.Buffer(torch.ones(*seeds, 1, device=device))
         self.num_stored = nn.Buffer(torch.zeros((), dtype=torch.int64))
-        self.horizon = torch.full((), args.n_step, device=device)  # n now
+        self.horizon = torch.full((), args.n_step, device=device)  # as of the step
         self.newest = nn.Buffer(torch.zeros((), dtype=torch.int64, device=device))
         self.scale = nn.Buffer(torch.ones(*seeds, 1, device=device))
         self.largest_return = nn.Buffer(torch.full(seeds, max(args.max_value, 1e-6)))
@@ -597,7 +597,7 @@ if __name__ == "__main__":
     def is_due(frequency):
         return frequency and global_step and global_step % frequency < args.action_repeat
 
-    if args.resume:  # new episodes
+    if args.resume:
         for file, size in zip(logs, saved["logs"], strict=True):
             file.truncate(size)  # what came later comes again
         optimizer.load_state_dict(saved["optimizer"])

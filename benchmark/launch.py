@@ -103,7 +103,7 @@ class Run:
         return True
 
     def __call__(self):
-        if self.is_done(read_manifest(self.results)):  # by another launcher, meanwhile
+        if self.is_done(read_manifest(self.results)):  # by another launcher
             return
         start = time.time()
         if self.cores:

@@ -61,13 +61,14 @@ def draw_curves(results, name):
     if name == "figure_6":
         for task in curves.keys() - {row["task"] for row in published}:
             del curves[task]
-    if name in ("figure_5", "figure_7") or "plus" in name:
-        qmle = data.read_curves(data.RESULTS / "figure_3")
+    if name[-1] in "57" or "plus" in name:
+        of, own = ("plus", "qmle_plus") if name == "plus_late" else ("figure_3", "qmle")
+        qmle = data.read_curves(data.RESULTS / of)
         for task in curves.keys() & qmle.keys():
             others = curves[task]
             others.pop("qmle-rerun", None)
             end = max(map(data.last_step, others.values()))
-            curves[task] = {"qmle": data.until(qmle[task]["qmle"], end)} | others
+            curves[task] = {own: data.until(qmle[task][own], end)} | others
     if not curves:
         raise SystemExit(f"error: there are no results in {results}")
     tasks = list(curves)

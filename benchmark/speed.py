@@ -56,7 +56,7 @@ def median_ms(function):
         if ON_CUDA:
             torch.cuda.synchronize()
 
-    return statistics.median(timeit.repeat(call, number=1, repeat=35)[5:]) * 1e3  # five warm up
+    return statistics.median(timeit.repeat(call, number=1, repeat=35)[5:]) * 1e3
 
 
 def run(script, *flags, task="walker-walk", parts=False):
@@ -87,7 +87,7 @@ def measure_loop(args):
         yield "training", name, told["speed"], "steps/s"
 
 
-SHORT = ["--total-timesteps", 260, "--learning-starts", 200]  # enough to compile
+SHORT = ["--total-timesteps", 260, "--learning-starts", 200]
 
 
 def measure_parts(args):
@@ -111,7 +111,7 @@ def measure_cost(args):
 def measure_discrete(args):
     for task in ("finger-spin", "walker-walk", "dog-walk"):
         scripts = {"qmle_discrete.py": ["--no-enumerate"], "dqn_discretized.py": []}
-        if task == "dog-walk":  # too large for the other
+        if task == "dog-walk":  # too large
             del scripts["dqn_discretized.py"]
         for script, flags in scripts.items():
             told = run(script, "--total-timesteps", args.total_timesteps, *flags, task=task)
