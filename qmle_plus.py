@@ -10,7 +10,7 @@
     python qmle_plus.py --resume runs/<run>
     python qmle_plus.py --evaluate-only runs/<run>
 
-Beyond qmle_continuous.py (docs/qmle_plus.md; the flag takes it away):
+It adds to qmle_continuous.py (sources, effects: docs/qmle_plus.md; the flag takes it away):
 - a Gaussian predictor with learned s.d., kept wide (--min-std 0.05)
 - which learns several elites of a search (--num-elites 1)
 - acting on the best of few (--num-explore-samples 64)
@@ -21,7 +21,8 @@ Beyond qmle_continuous.py (docs/qmle_plus.md; the flag takes it away):
 - actions that last two steps (--action-repeat 1)
 - wide (--width 128) residual networks, normalized observations; weight decay (--weight-decay 0)
 
-Shapes: S seeds, B states, N action samples per state, E elites, A action dimensions, H heads.
+Shapes: S seeds, B states, N action samples per state, E elites, A action dimensions, H heads,
+n steps.
 """
 
 import atexit
@@ -70,7 +71,6 @@ class Args:
     buffer_size: Count = 500_000  # transitions
     gamma: Share = 0.99  # discount factor
     n_step: Count = 3  # actions in a TD target
-    n_step_until: Number = 10**12  # steps; later targets are one-step
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 5000  # random steps at first
     train_frequency: Count = 1  # actions per update
@@ -81,7 +81,7 @@ class Args:
     num_target_samples: Count = 16  # m_target: search set of an update
     num_value_samples: Count = 4  # of those, for a TD target
     num_elites: Count = 4  # best samples, to learn
-    uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of a search set
+    uniform_ratio: Annotated[float, (0, 0.99)] = 0.125  # of the search set; the rest is Gaussian
     min_std: Positive = 0.3  # least s.d. of the Gaussian, in half-ranges
     max_std: Positive = 0.6  # largest
     num_heads: Count = 2  # H: Q networks
@@ -95,7 +95,7 @@ class Args:
     # evaluation
     eval_frequency: Number = 0  # steps between evaluations; 0: none
     eval_episodes: Count = 10  # greedy ones in each
-    capture_video: bool = False  # of the first seed
+    capture_video: bool = False  # of the first seed, as mp4
     evaluate_only: Path | None = None  # a run directory, to play its model.pt
     # run
     save_model: bool = True  # write model.pt
@@ -260,7 +260,6 @@ class ReplayMemory(nn.Module):
         self.priorities = nn.Buffer(torch.zeros(size, device=device))
         self.max_priority = nn.Buffer(torch.ones(*seeds, 1, device=device))
         self.num_stored = nn.Buffer(torch.zeros((), dtype=torch.int64))
-        self.horizon = torch.full((), args.n_step, device=device)  # as of the step
         self.newest = nn.Buffer(torch.zeros((), dtype=torch.int64, device=device))
         self.scale = nn.Buffer(torch.ones(*seeds, 1, device=device))
         self.largest_return = nn.Buffer(torch.full(seeds, max(args.max_value, 1e-6)))
@@ -304,8 +303,8 @@ class ReplayMemory(nn.Module):
         path = (indices.unsqueeze(-1) + steps) % self.rows.shape[-2]  # (B, n)
         rows = torch.take_along_dim(self.rows, path.flatten(-2).unsqueeze(-1), dim=-2)
         rows = rows.unflatten(-2, path.shape[-2:])  # (B, n, row)
-        ends = (rows[..., -1] > 0) | (path == self.newest) | (steps == self.horizon - 1)
-        last = ends.int().argmax(-1, keepdim=True)  # (B, 1)
+        ends = (rows[..., -1] > 0) | (path == self.newest) | (steps == self.args.n_step - 1)
+        last = ends.int().argmax(-1, keepdim=True)  # (B, 1), the first of them
         rewards = (rows[..., -3] * self.gamma**steps * (steps <= last)).sum(-1) / self.scale
         obs, _, actions, *_ = rows[..., 0, :].split(self.sizes, -1)
         last_rows = torch.take_along_dim(rows, last.unsqueeze(-1), dim=-2).squeeze(-2)
@@ -469,7 +468,7 @@ def evaluate(policy, envs, args, stop):
             check_finite(step, range(args.seed, seed), obs=obs, reward=rewards)
             for k in np.flatnonzero(terminated | truncated):
                 returns[k].append(float(infos["final_info"]["episode"]["r"][k]))
-            if stop or min(map(len, returns)) >= args.eval_episodes:
+            if stop or min(map(len, returns)) >= args.eval_episodes:  # quick seeds play more
                 return [own[: args.eval_episodes] for own in returns]
 
 
@@ -490,7 +489,7 @@ if __name__ == "__main__":
         try:  # runs no code of it
             saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
             assert saved["script"] == SCRIPT, saved["script"]
-        except Exception as error:
+        except Exception as error:  # missing, cut
             sys.exit(f"error: {path} is not a file of {SCRIPT}.py: {error!r}")
         words = saved["words"] + words  # the last of a flag counts
         args = tyro.cli(Args, args=words)
@@ -524,8 +523,8 @@ if __name__ == "__main__":
     for own, values in zip(networks, saved.get("networks", ()), strict=False):
         for name, value in own.items():
             value.data.copy_(values[name])
-    # For speed.
-    args.compile &= not args.evaluate_only
+    # For speed: compiled functions, CUDA graphs.
+    args.compile = args.compile and not args.evaluate_only
     bf16 = torch.cuda.is_bf16_supported(False) if on_cuda else torch.cpu._is_avx512_bf16_supported()
     args.bfloat16 = bf16 and args.compile and args.mixed_precision
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
@@ -574,12 +573,12 @@ if __name__ == "__main__":
             if on_cuda:
                 torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
                 searches, update = [CudaGraph(search) for search in searches], CudaGraph(update)
-        except Exception as error:
+        except Exception as error:  # no compiler, full disk
             args.bfloat16 = False
             torch.compiler.set_stance("force_eager")
             print(f"not compiled: {error!r:.300}", file=sys.stderr)
     torch.manual_seed(args.seed)  # the same, compiled or not
-    global_step = saved["global_step"]
+    global_step = saved["global_step"]  # of each seed
     config = {"command": sys.argv, "args": vars(args), "torch": torch.__version__}
     config["device"] = torch.cuda.get_device_name() if on_cuda else "cpu"
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -597,7 +596,7 @@ if __name__ == "__main__":
     def is_due(frequency):
         return frequency and global_step and global_step % frequency < args.action_repeat
 
-    if args.resume:
+    if args.resume:  # new episodes
         for file, size in zip(logs, saved["logs"], strict=True):
             file.truncate(size)  # what came later comes again
         optimizer.load_state_dict(saved["optimizer"])
@@ -640,7 +639,6 @@ if __name__ == "__main__":
         actions = policy(obs, True) if learns else torch.rand_like(host_actions).numpy() * 2 - 1
         envs.step_async(actions)  # and learn meanwhile
         if learns and is_due(args.train_frequency * args.action_repeat):
-            memory.horizon.fill_(args.n_step if global_step < args.n_step_until else 1)
             metrics = update()
         next_obs, rewards, terminated, truncated, infos = envs.step_wait()
         if learns and is_due(100 * args.train_frequency * args.action_repeat):  # waits for a GPU
