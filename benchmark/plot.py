@@ -1,4 +1,4 @@
-"""Draws a figure from its data, into their folder.
+"""Draws a figure beside its data.
 
 python benchmark/plot.py figure_3    (also: first_run, playground)
 """
@@ -61,14 +61,14 @@ def draw_curves(results, name):
     if name == "figure_6":
         for task in curves.keys() - {row["task"] for row in published}:
             del curves[task]
-    if name[-1] in "57" or "plus" in name:
-        of, own = ("plus", "qmle_plus") if name == "plus_late" else ("figure_3", "qmle")
-        qmle = data.read_curves(data.RESULTS / of)
-        for task in curves.keys() & qmle.keys():
-            others = curves[task]
-            others.pop("qmle-rerun", None)
-            end = max(map(data.last_step, others.values()))
-            curves[task] = {own: data.until(qmle[task][own], end)} | others
+    old = name in ("figure_5", "figure_7", "plus", "plus_exploration")
+    if old or "plus" in name:
+        of, own = ("figure_3", "qmle") if old else ("plus", "qmle_plus")
+        base = data.read_curves(data.RESULTS / of)
+        for task in curves.keys() & base.keys():
+            curves[task].pop("qmle-rerun", None)
+            end = max(map(data.last_step, curves[task].values()))
+            curves[task] = {own: data.until(base[task][own], end)} | curves[task]
     if not curves:
         raise SystemExit(f"error: there are no results in {results}")
     tasks = list(curves)
