@@ -23,13 +23,13 @@ dimensions, H heads, n steps; row: obs, next obs, action, reward, terminated, en
 """
 
 import atexit
-import functools
 import json
 import os
 import signal
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -53,11 +53,11 @@ except ImportError as error:
     sys.exit(f"error: {error}; pip install playground 'jax[cuda12]' (without a GPU: jax)")
 
 SCRIPT = Path(__file__).stem
-LayerNorm = functools.partial(nn.LayerNorm, elementwise_affine=False)
+LayerNorm = partial(nn.LayerNorm, elementwise_affine=False)
 Share = Annotated[float, (0, 1)]  # with its range
 Count = Annotated[int, (1, 10**12)]
 Number = Annotated[int, (0, 10**12)]
-Positive = Annotated[float, (1e-3, 1e12)]
+Positive = Annotated[float, (1e-3, 100)]
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Args:
     learning_rate: Share = 3e-4  # of AdamW
     weight_decay: Share = 0.01  # of AdamW
     buffer_size: Count = 4_000_000  # transitions, of all environments
-    gamma: Share = 0.99  # discount factor
-    n_step: Count = 3  # rewards in a TD target
+    gamma: Annotated[float, (0, 0.99999)] = 0.99  # discount factor
+    n_step: Annotated[int, (1, 1000)] = 3  # rewards in a TD target
     batch_size: Count = 2048  # transitions per update
     learning_starts: Count = 25_000  # random steps before the first update
     updates_per_step: Count = 16  # per step of all environments
@@ -87,7 +87,7 @@ class Args:
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: the heads' mean, 1: the smallest
     width: Count = 128  # of layers; 4 times inside blocks
-    num_atoms: Number = 101  # of Q's distribution; 0: squared error
+    num_atoms: Number = 101  # of Q's distribution; 0, 1: squared error
     atom_std: Positive = 0.75  # of HL-Gauss, in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
     # evaluation
@@ -108,8 +108,11 @@ def check_args(args):
         for low, high in getattr(kind, "__metadata__", ()):
             if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
-    if (m := args.num_target_samples) < (least := max(args.num_elites, args.num_value_samples + 1)):
-        sys.exit(f"error: --num-target-samples is {m}, expected {least} or more")
+    least = max(args.num_elites, args.num_value_samples + 1)
+    limits = ("num_envs", args.eval_episodes), ("buffer_size", args.num_envs)
+    for name, low in (("num_target_samples", least), ("max_std", args.min_std), *limits):
+        if (value := getattr(args, name)) < low:
+            sys.exit(f"error: --{name} is {value}, expected {low:g} or more")
 
 
 def load_env(env_id):
@@ -161,7 +164,7 @@ class Envs:
 
     def __init__(self, env, limit, num_envs):
         self.limit, self.num_envs, self.envs = limit, num_envs, None
-        parts = functools.partial(step_envs, env, limit), functools.partial(reset_envs, env)
+        parts = partial(step_envs, env, limit), partial(reset_envs, env)
         self.step_envs, self.reset_envs = (jax.jit(f, donate_argnums=0) for f in parts)
         self.shapes = jax.eval_shape(jax.vmap(env.reset), jnp.zeros((num_envs, 2), jnp.uint32))
 
@@ -304,10 +307,10 @@ class ReplayMemory:
         path = (indices.unsqueeze(-1) // num_envs + steps) % num_steps  # (B, n)
         rows = self.rows[path, indices.unsqueeze(-1) % num_envs]  # (B, n, row)
         ends = (rows[..., -1] > 0) | (path == self.newest) | (steps == self.args.n_step - 1)
-        last = ends.int().argmax(-1, keepdim=True)  # (B, 1), the first of them
+        last = ends.int().argmax(-1, True)  # (B, 1), the first of them
         rewards = (rows[..., -3] * self.gamma**steps * (steps <= last)).sum(-1) / self.scale
         obs, _, actions, *_ = rows[..., 0, :].split(self.sizes, -1)
-        last_rows = torch.take_along_dim(rows, last.unsqueeze(-1), dim=-2).squeeze(-2)
+        last_rows = torch.take_along_dim(rows, last.unsqueeze(-1), -2).squeeze(-2)
         _, next_obs, _, _, terminated, _ = last_rows.split(self.sizes, -1)
         discounts = self.gamma ** (last + 1) * (1 - terminated)
         return obs, next_obs, actions, rewards, discounts.squeeze(-1)
@@ -329,10 +332,10 @@ def sample_actions(mean, std, num_samples, args):
 
 def expected_value(logits, args):
     """The mean of each distribution over atoms from -1 to 1: (..., atoms) -> (...)."""
-    if not args.num_atoms:
+    if args.num_atoms < 2:
         return logits.squeeze(-1)
     atoms = torch.linspace(-1, 1, args.num_atoms, device=logits.device)
-    return (logits.softmax(-1, dtype=torch.float32) * atoms).sum(-1)
+    return (logits.softmax(-1) * atoms).sum(-1)
 
 
 def q_values(q_network, obs, actions, args):
@@ -355,17 +358,17 @@ def best_actions(q_network, predictor, args, obs, least_std=None):
 
 def hl_gauss(values, args):
     """Gaussians around values (B,) as chances of the atoms (B, atoms) (Imani and White 2018)."""
-    spacing = 2 / max(args.num_atoms - 1, 1)
+    spacing = 2 / (args.num_atoms - 1)
     end = 1 + spacing / 2
     edges = torch.linspace(-end, end, args.num_atoms + 1, device=values.device)
     distances = edges - values.clamp(-1, 1).unsqueeze(-1)
-    chances = torch.special.ndtr(distances / (args.atom_std * spacing)).diff(dim=-1)
-    return chances / chances.sum(-1, keepdim=True)
+    chances = torch.special.ndtr(distances / (args.atom_std * spacing)).diff()
+    return chances / chances.sum(-1, True)
 
 
 def q_loss(logits, target, args):
     """Cross-entropy to the target's distribution, or squared error: (..., B, atoms) -> (..., B)."""
-    if not args.num_atoms:
+    if args.num_atoms < 2:
         return (logits.squeeze(-1) - target) ** 2
     return -(hl_gauss(target, args) * logits.log_softmax(-1)).sum(-1)
 
@@ -379,16 +382,16 @@ def argmax_predictor_loss(mean, std, elites):
 def training_loss(q_network, target_network, predictor, args, batch, weights):
     """For an n-step batch of the memory: the loss, TD errors (B,) and metrics."""
     obs, next_obs, actions, rewards, discounts = batch
+    mean, std = predictor(next_obs)
     with torch.no_grad():
-        samples = sample_actions(*predictor(next_obs), args.num_target_samples, args)
+        samples = sample_actions(mean, std, args.num_target_samples, args)
         values = q_values(target_network, next_obs, samples, args)
         best = values.topk(args.num_elites)[1].unsqueeze(-1)
-        elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
+        elites = torch.take_along_dim(samples, best, 1)  # (B, E, A)
         # The best of a few (without the mean): that of many is too high.
         target = rewards + discounts * values[:, 1 : 1 + args.num_value_samples].amax(1)
     logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()
-    mean, std = predictor(next_obs)
     predictor_loss = argmax_predictor_loss(mean, std, elites)
     q = expected_value(logits.detach(), args)  # (H, B)
     metrics = {"losses/td_loss": td_loss, "losses/predictor_loss": predictor_loss}
@@ -459,9 +462,6 @@ if __name__ == "__main__":
         words = saved["words"] + words  # the last of a flag counts
         args = tyro.cli(Args, args=words)
     check_args(args)
-    if not args.eval_episodes <= args.num_envs <= args.buffer_size:
-        expected = f"--eval-episodes {args.eval_episodes} to --buffer-size {args.buffer_size}"
-        sys.exit(f"error: --num-envs is {args.num_envs}, expected {expected}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     if not on_cuda:
@@ -489,7 +489,7 @@ if __name__ == "__main__":
     torch.set_float32_matmul_precision("high" if args.bfloat16 and on_cuda else "highest")
     options = {"dynamic": False, "options": {"fallback_random": True}, "disable": not args.compile}
     best, training_losses = (torch.compile(f, **options) for f in (best_actions, training_loss))
-    graph = lambda function: function  # noqa: E731
+    graph = lambda function: function
     if args.compile and on_cuda:
         torch.cuda.set_stream(torch.cuda.Stream())  # the default cannot be recorded
         graph = CudaGraph

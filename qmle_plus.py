@@ -27,7 +27,6 @@ n steps.
 
 import atexit
 import copy
-import functools
 import itertools
 import json
 import multiprocessing
@@ -38,6 +37,7 @@ import sys
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -52,11 +52,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 SCRIPT = Path(__file__).stem
-LayerNorm = functools.partial(nn.LayerNorm, elementwise_affine=False)
+LayerNorm = partial(nn.LayerNorm, elementwise_affine=False)
 Share = Annotated[float, (0, 1)]  # with its range
 Count = Annotated[int, (1, 10**12)]
 Number = Annotated[int, (0, 10**12)]
-Positive = Annotated[float, (1e-3, 1e12)]
+Positive = Annotated[float, (1e-3, 100)]
 
 
 @dataclass
@@ -69,8 +69,8 @@ class Args:
     learning_rate: Share = 3e-4  # of AdamW
     weight_decay: Share = 0.01  # of AdamW
     buffer_size: Count = 500_000  # transitions
-    gamma: Share = 0.99  # discount factor
-    n_step: Count = 3  # actions in a TD target
+    gamma: Annotated[float, (0, 0.99999)] = 0.99  # discount factor
+    n_step: Annotated[int, (1, 1000)] = 3  # actions in a TD target
     batch_size: Count = 256  # transitions per update
     learning_starts: Count = 5000  # random steps at first
     train_frequency: Count = 1  # actions per update
@@ -87,7 +87,7 @@ class Args:
     num_heads: Count = 2  # H: Q networks
     pessimism: Share = 0.5  # 0: heads' mean, 1: smallest
     width: Count = 512  # of layers; 4 times inside blocks
-    num_atoms: Number = 0  # of Q's distribution; 0: squared error
+    num_atoms: Number = 0  # of Q's distribution; 0, 1: squared error
     atom_std: Positive = 0.75  # in distances of atoms
     max_value: Annotated[float, (0, 1e12)] = 0.0  # of Q, at least; grows with returns
     priority_exponent: Share = 0.6  # alpha of replay
@@ -113,8 +113,10 @@ def check_args(args):
         for low, high in getattr(kind, "__metadata__", ()):
             if not low <= (value := getattr(args, name)) <= high:  # or NaN
                 sys.exit(f"error: --{name} is {value}, expected a number from {low:g} to {high:g}")
-    if (m := args.num_target_samples) < (least := max(args.num_elites, args.num_value_samples + 1)):
-        sys.exit(f"error: --num-target-samples is {m}, expected {least} or more")
+    least = max(args.num_elites, args.num_value_samples + 1)
+    for name, low in (("num_target_samples", least), ("max_std", args.min_std)):
+        if (value := getattr(args, name)) < low:
+            sys.exit(f"error: --{name} is {value}, expected {low:g} or more")
 
 
 class PlainEnv(gym.Wrapper):
@@ -169,7 +171,7 @@ def make_envs(args, video_dir=None):
             env = gym.wrappers.RecordVideo(env, str(video_dir), lambda _: True, fps=fps)
         return gym.wrappers.RepeatAction(env, args.action_repeat)
 
-    makers = [functools.partial(make, k) for k in range(args.num_seeds)]
+    makers = [partial(make, k) for k in range(args.num_seeds)]
     mode = gym.vector.AutoresetMode.SAME_STEP
     atexit.register(lambda: [process.kill() for process in multiprocessing.active_children()])
     return gym.vector.AsyncVectorEnv(makers, context="fork", autoreset_mode=mode)
@@ -259,8 +261,8 @@ class ReplayMemory(nn.Module):
         self.rows = nn.Buffer(torch.zeros(*size, sum(self.sizes), device=device))
         self.priorities = nn.Buffer(torch.zeros(size, device=device))
         self.max_priority = nn.Buffer(torch.ones(*seeds, 1, device=device))
-        self.num_stored = nn.Buffer(torch.zeros((), dtype=torch.int64))
-        self.newest = nn.Buffer(torch.zeros((), dtype=torch.int64, device=device))
+        self.num_stored = nn.Buffer(torch.tensor(0))
+        self.newest = nn.Buffer(torch.tensor(0, device=device))
         self.scale = nn.Buffer(torch.ones(*seeds, 1, device=device))
         self.largest_return = nn.Buffer(torch.full(seeds, max(args.max_value, 1e-6)))
         self.discounted_return = np.zeros(seeds)
@@ -272,7 +274,7 @@ class ReplayMemory(nn.Module):
         np.maximum(largest, np.abs(self.discounted_return), out=largest)
         self.discounted_return *= 1 - terminated  # not by truncation
         row = obs, next_obs, action, np.array([reward, terminated, ended, largest]).T
-        new = torch.from_numpy(np.concatenate(row, axis=-1, dtype=np.float32))
+        new = torch.from_numpy(np.concatenate(row, -1, dtype=np.float32))
         if self.rows.is_cuda:  # without waiting
             new = new.pin_memory().to(self.rows.device, non_blocking=True)
         index = int(self.num_stored) % self.rows.shape[-2]
@@ -301,13 +303,13 @@ class ReplayMemory(nn.Module):
         """
         steps = torch.arange(self.args.n_step, device=indices.device)
         path = (indices.unsqueeze(-1) + steps) % self.rows.shape[-2]  # (B, n)
-        rows = torch.take_along_dim(self.rows, path.flatten(-2).unsqueeze(-1), dim=-2)
+        rows = torch.take_along_dim(self.rows, path.flatten(-2).unsqueeze(-1), -2)
         rows = rows.unflatten(-2, path.shape[-2:])  # (B, n, row)
         ends = (rows[..., -1] > 0) | (path == self.newest) | (steps == self.args.n_step - 1)
-        last = ends.int().argmax(-1, keepdim=True)  # (B, 1), the first of them
+        last = ends.int().argmax(-1, True)  # (B, 1), the first of them
         rewards = (rows[..., -3] * self.gamma**steps * (steps <= last)).sum(-1) / self.scale
         obs, _, actions, *_ = rows[..., 0, :].split(self.sizes, -1)
-        last_rows = torch.take_along_dim(rows, last.unsqueeze(-1), dim=-2).squeeze(-2)
+        last_rows = torch.take_along_dim(rows, last.unsqueeze(-1), -2).squeeze(-2)
         _, next_obs, _, _, terminated, _ = last_rows.split(self.sizes, -1)
         discounts = self.gamma ** (last + 1) * (1 - terminated)
         return obs, next_obs, actions, rewards, discounts.squeeze(-1)
@@ -335,10 +337,10 @@ def sample_actions(mean, std, num_samples, args):
 
 def expected_value(logits, args):
     """The mean of each distribution over atoms from -1 to 1: (..., atoms) -> (...)."""
-    if not args.num_atoms:
+    if args.num_atoms < 2:
         return logits.squeeze(-1)
     atoms = torch.linspace(-1, 1, args.num_atoms, device=logits.device)
-    return (logits.softmax(-1, dtype=torch.float32) * atoms).sum(-1)
+    return (logits.softmax(-1) * atoms).sum(-1)
 
 
 def q_values(q_network, obs, actions, args):
@@ -360,17 +362,17 @@ def best_action(q_network, predictor, args, obs, explores=False):
 
 def hl_gauss(values, args):
     """Gaussians around values (B,) as chances of the atoms (B, atoms) (Imani and White 2018)."""
-    spacing = 2 / max(args.num_atoms - 1, 1)
+    spacing = 2 / (args.num_atoms - 1)
     end = 1 + spacing / 2
     edges = torch.linspace(-end, end, args.num_atoms + 1, device=values.device)
     distances = edges - values.clamp(-1, 1).unsqueeze(-1)
-    chances = torch.special.ndtr(distances / (args.atom_std * spacing)).diff(dim=-1)
-    return chances / chances.sum(-1, keepdim=True)
+    chances = torch.special.ndtr(distances / (args.atom_std * spacing)).diff()
+    return chances / chances.sum(-1, True)
 
 
 def q_loss(logits, target, args):
     """Cross-entropy to the target's distribution, or squared error: (..., B, atoms) -> (..., B)."""
-    if not args.num_atoms:
+    if args.num_atoms < 2:
         return (logits.squeeze(-1) - target) ** 2
     return -(hl_gauss(target, args) * logits.log_softmax(-1)).sum(-1)
 
@@ -384,16 +386,16 @@ def argmax_predictor_loss(mean, std, elites):
 def training_loss(q_network, target_network, predictor, args, batch, weights):
     """For an n-step batch of the memory: the loss, TD errors (B,) and metrics."""
     obs, next_obs, actions, rewards, discounts = batch
+    mean, std = predictor(next_obs)
     with torch.no_grad():
-        samples = sample_actions(*predictor(next_obs), args.num_target_samples, args)
+        samples = sample_actions(mean, std, args.num_target_samples, args)
         values = q_values(target_network, next_obs, samples, args)
         best = values.topk(args.num_elites)[1].unsqueeze(-1)
-        elites = torch.take_along_dim(samples, best, dim=1)  # (B, E, A)
+        elites = torch.take_along_dim(samples, best, 1)  # (B, E, A)
         # The best of a few (without the mean): that of many is too high.
         target = rewards + discounts * values[:, 1 : 1 + args.num_value_samples].amax(1)
     logits = q_network(obs, actions.unsqueeze(1)).squeeze(2)  # (H, B, atoms)
     td_loss = (weights * q_loss(logits, target, args)).mean()
-    mean, std = predictor(next_obs)
     predictor_loss = argmax_predictor_loss(mean, std, elites)
     q = expected_value(logits.detach(), args)  # (H, B)
     metrics = {"losses/td_loss": td_loss, "losses/predictor_loss": predictor_loss}
@@ -425,7 +427,7 @@ def train_step(training_losses, networks, optimizer, memory, args):
     optimizer.zero_grad()
     loss.sum().backward()  # each weight is in the loss of one seed
     optimizer.step()
-    online, target = ([value.detach() for value in own.values()] for own in networks[:2])
+    online, target = ([x.detach() for x in own.values()] for own in networks[:2])
     torch._foreach_lerp_(target, online, args.target_update_rate)
     memory.remember(indices, td_errors)
     return metrics | {"charts/scale": memory.scale.squeeze(-1)}
@@ -519,7 +521,7 @@ if __name__ == "__main__":
         modules.append([kind(args, *sizes[:2]).to(device) for kind in kinds])
     # Weights (S, ...) by name: online, target, predictor.
     networks = [torch.func.stack_module_state(own)[0] for own in zip(*modules, strict=True)]
-    networks[1] = {name: value.detach().clone() for name, value in networks[0].items()}
+    networks[1] = {name: x.detach().clone() for name, x in networks[0].items()}
     for own, values in zip(networks, saved.get("networks", ()), strict=False):
         for name, value in own.items():
             value.data.copy_(values[name])
@@ -539,9 +541,9 @@ if __name__ == "__main__":
 
     searches = []  # greedy and exploring
     for explores in (False, True):
-        function = functools.partial(best_action, explores=explores)
+        function = partial(best_action, explores=explores)
         function = torch.compile(over_seeds(function, args, *templates[1:]), **options)
-        searches.append(functools.partial(search, function))
+        searches.append(partial(search, function))
 
     def policy(obs, explores=False):
         host_obs.numpy()[:] = obs
@@ -558,10 +560,10 @@ if __name__ == "__main__":
     if args.buffer_size > (fits := free // (8 * sum(sizes[:2]) + 16) // args.num_seeds):
         sys.exit(f"error: --buffer-size is {args.buffer_size}, {device} has room for {fits} a seed")
     memory = ReplayMemory(args, *sizes[:2], device, seeds=(args.num_seeds,))
-    learnt = [value for own in networks for value in own.values() if value.requires_grad]
+    learnt = [x for own in networks for x in own.values() if x.requires_grad]
     adam = {"lr": args.learning_rate, "weight_decay": args.weight_decay, "capturable": on_cuda}
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
-    update = functools.partial(train_step, training_losses, networks, optimizer, memory, args)
+    update = partial(train_step, training_losses, networks, optimizer, memory, args)
     if args.compile:
         print("compiling (two minutes)", file=sys.stderr)
         try:
@@ -602,6 +604,7 @@ if __name__ == "__main__":
         optimizer.load_state_dict(saved["optimizer"])
         optimizer.param_groups[0] |= adam
         memory.load_state_dict(saved["memory"])
+        memory.largest_return.clamp_(args.max_value)
         memory.rows[:, memory.newest, -1] = 1  # what follows is new
         torch.set_rng_state(saved["rng"])
         torch.cuda.set_rng_state_all(saved["cuda_rng"][: torch.cuda.device_count()])

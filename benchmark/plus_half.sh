@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # qmle_plus.py with blocks of half the inner width (2 times --width in place of 4), else as `qmle_plus` of plus.sh, on eight of its tasks:
-# cheaper by a third to a half. Seeds 1 to 3, to 386,000 (dog-walk) to 767,000 steps (finger-spin), when the time was over (manifest.json).
+# a step takes three to four tenths less time (dog-walk: one). Seeds 1 to 3, to 385,000 (dog-walk) to 767,000 steps (finger-spin), when the time was over (manifest.json).
 #   usage: benchmark/plus_half.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/plus_half/<task>/half-blocks/seed_K.csv, manifest.json, plus_half.png
 set -euo pipefail

@@ -83,6 +83,6 @@ def test_huge_and_tiny_priorities():
 def test_uniform_extremes_stay_inside(patch):
     memory = make_memory(3000, 1037)
     for value, expected in ((0.0, 0), (1 - 2.0**-53, 1036)):
-        full = lambda *size, value=value, **how: torch.full(size, value, **how)  # noqa: E731
+        full = lambda *size, value=value, **how: torch.full(size, value, **how)
         patch(torch, "rand", full)
         assert memory.sample(3)[0].tolist() == [expected] * 3

@@ -39,7 +39,7 @@ def test_each_seed_is_the_plain_script(device, patch):
     indices, drawn, weights = memory.sample(16)
     patch(memory, "sample", lambda batch_size: (indices, drawn, weights))
     steps = torch.arange(1.0, 21, device=device)[:, None]
-    search = lambda network, features, *_: torch.sin(steps * features[:, None, :A])  # noqa: E731
+    search = lambda network, features, *_: torch.sin(steps * features[:, None, :A])
     for module in (plain, script):
         patch(module, "sample_actions", search)
     losses = script.over_seeds(script.training_loss, args, *TEMPLATES)
@@ -59,7 +59,7 @@ def test_each_seed_is_the_plain_script(device, patch):
 def test_search_sets_differ():
     args, _, online, *_ = make(uniform_ratio=0.4, delta_ratio=0.3, categorical_ratio=0.3)
     same = {name: value[:1].detach().expand_as(value) for name, value in online.items()}
-    sample = lambda q_network, args, features: script.sample_actions(q_network, features, 50, args)  # noqa: E731
+    sample = lambda q_network, args, features: script.sample_actions(q_network, features, 50, args)
     draw = script.over_seeds(sample, args, TEMPLATES[0])
     samples = draw([same], torch.zeros(S, 4, 128))
     assert samples.shape == (S, 4, 50, A)
