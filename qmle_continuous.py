@@ -414,7 +414,7 @@ if __name__ == "__main__":
     action_size = int(np.prod(env.action_space.shape))
     sizes = env.observation_space.shape[0], action_size, args.num_bins, args.buffer_size
     if run_dir and saved["sizes"] != sizes:
-        sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
+        sys.exit(f"error: {path} is for sizes {saved['sizes']}, these flags give {sizes}")
     stop = []  # obeyed after a step; a second one ends at once
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: (stop.append(n), signal.signal(n, signal.SIG_DFL)))

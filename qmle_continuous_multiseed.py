@@ -519,7 +519,7 @@ if __name__ == "__main__":
     S = args.num_seeds
     seeds = [*range(args.seed, args.seed + S)]
     if run_dir and (found := (saved["sizes"], saved["seeds"])) != (sizes, seeds):
-        sys.exit(f"error: {path} is for sizes and seeds {found}, {args.env_id} has {sizes, seeds}")
+        sys.exit(f"error: {path} is for sizes and seeds {found}, these flags give {sizes, seeds}")
     name = f"{args.env_id}__{SCRIPT}__%d__{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     run_dirs = [Path("runs", re.sub("[/:]", "_", name % seed)) for seed in seeds]
     # Of each seed the episode to play and its steps so far.

@@ -511,7 +511,7 @@ if __name__ == "__main__":
     sizes += args.width, args.num_heads, args.num_atoms, len(seeds), args.buffer_size, args.seed
     n = 6 if args.evaluate_only else None  # not the memory's
     if saved.get("sizes", sizes)[:n] != sizes[:n]:
-        sys.exit(f"error: {path} is for sizes {saved['sizes']}, {args.env_id} has {sizes}")
+        sys.exit(f"error: {path} is for sizes {saved['sizes']}, these flags give {sizes}")
     on_cuda = args.cuda and torch.cuda.is_available()
     device = "cuda" if on_cuda else "cpu"
     modules = []
