@@ -407,7 +407,7 @@ def train_step(training_losses, networks, optimizer, memory, args):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    online, target = ([value.detach() for value in own.parameters()] for own in networks[:2])
+    online, target = ([x.detach() for x in own.parameters()] for own in networks[:2])
     torch._foreach_lerp_(target, online, args.target_update_rate)
     return metrics | {"charts/scale": memory.scale[0]}
 
@@ -523,9 +523,9 @@ if __name__ == "__main__":
     try:
         memory = ReplayMemory(args, *sizes, device)
     except RuntimeError as error:  # no room
-        sys.exit(f"error: --buffer-size is {args.buffer_size}: {error}")
+        sys.exit(f"error: --buffer_size is {args.buffer_size}: {error}")
     random_actions = torch.zeros(args.num_envs, sizes[1], device=device)
-    learnt = [value for own in networks[::2] for value in own.parameters() if value.requires_grad]
+    learnt = [x for own in networks[::2] for x in own.parameters() if x.requires_grad]
     adam = {"lr": args.learning_rate, "weight_decay": args.weight_decay, "capturable": on_cuda}
     optimizer = torch.optim.AdamW(learnt, fused=True, **adam)
     update = graph(lambda: train_step(training_losses, networks, optimizer, memory, args))

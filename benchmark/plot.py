@@ -70,7 +70,7 @@ def draw_curves(results, name):
             end = max(map(data.last_step, curves[task].values()))
             curves[task] = {own: data.until(base[task][own], end)} | curves[task]
     if not curves:
-        raise SystemExit(f"error: there are no results in {results}")
+        raise SystemExit(f"error: no results in {results}")
     tasks = list(curves)
     drawn = [variant for by_variant in curves.values() for variant in by_variant]
     commands = {(task, variant): command for task, variant, command in data.commands(name)}

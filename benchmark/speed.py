@@ -56,7 +56,7 @@ def median_ms(function):
         if ON_CUDA:
             torch.cuda.synchronize()
 
-    return statistics.median(timeit.repeat(call, number=1, repeat=35)[5:]) * 1e3
+    return statistics.median(timeit.repeat(call, number=1, repeat=35)[5:]) * 1e3  # warm
 
 
 def run(script, *flags, task="walker-walk", parts=False):
