@@ -120,10 +120,10 @@ def final_scores(seeds, share=0.1):
 
 
 def greedy_returns(folder):
-    """Mean greedy return at the end of each seed that evaluated."""
+    """The last step at which all seeds were evaluated, and each one's mean greedy return."""
     tables = [read_csv(path) for path in folder.glob("seed_*_eval.csv")]
-    lasts = [table[table["global_step"] == table["global_step"][-1]] for table in tables]
-    return [last["episodic_return"].mean() for last in lasts]
+    last = min((table["global_step"][-1] for table in tables), default=0)
+    return last, [table["episodic_return"][table["global_step"] == last].mean() for table in tables]
 
 
 def middle_and_interval(scores):

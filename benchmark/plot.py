@@ -145,8 +145,8 @@ def draw_task(axes, by_variant, styles, folder, commands):
         if match and int(match[1]) < end:
             axes.axvline(int(match[1]), color=style["color"], linestyle="--", linewidth=0.8)
         draw_mean(axes, *data.mean_curves(seeds), style | {"marker": ""})
-        if greedy := data.greedy_returns(folder / variant):
-            at = data.read_csv(next((folder / variant).glob("*_eval.csv")))["global_step"][-1]
+        at, greedy = data.greedy_returns(folder / variant)
+        if greedy:
             axes.plot(at, np.mean(greedy), **style | RING, clip_on=False, zorder=3)
         if several:  # beside the panel
             scores = data.final_scores(data.until(seeds, common))

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # qmle_plus.py on the 18 tasks of Figure 3, quadruped-run, humanoid-walk and dog-run: five seeds, a million steps, the defaults for all
 # tasks; every 100,000 steps ten greedy episodes of each seed. So far: seeds 1 to 3, to 500,000 steps on the five easiest,
-# else to 411,000 (dog-run) to 477,000, when the time was over (manifest.json). They count as done: delete them first.
+# else to 411,000 (dog-run) to 477,000, seeds 4 and 5 to 357,000 (dogs) to 600,000, when the time was over (manifest.json). They count
+# as done: delete them first.
 #   narrow   the defaults before: atoms, a Gaussian that may shrink, width 128; seeds 1 to 3, the humanoids to 937,000 and 955,000 steps,
 #            the dogs to 464,000 and 466,000
 #   usage: benchmark/plus.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)

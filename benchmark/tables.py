@@ -172,7 +172,7 @@ def plus_narrow():
     both = []
     for task in data.read_curves(RESULTS / "plus"):
         folders = f"plus/{task}/narrow", f"figure_3/{task}/qmle"
-        own, base = (np.array(data.greedy_returns(RESULTS / folder)) for folder in folders)
+        own, base = (np.array(data.greedy_returns(RESULTS / folder)[1]) for folder in folders)
         other = float(published(task, "MR.Q")[1e6]["score"])
         row = [task, with_error(own), cell(other), with_error(base)]
         yield [*row, with_interval(welch([own], [base], 0.95)) if len(base) else ""]
@@ -205,7 +205,7 @@ def figure_3():
         (by_seed,) = by_variant.values()
         row = [task, ACTION_DIMENSIONS[task], len(by_seed)]
         row += [before(by_seed, at) for at in (500_000, 1_000_000)]
-        greedy = data.greedy_returns(RESULTS / f"figure_3/{task}/qmle")
+        greedy = data.greedy_returns(RESULTS / f"figure_3/{task}/qmle")[1]
         row += [with_error(greedy), other := sac(task)]
         share = np.mean(greedy) / float(other.split()[0]) if "at" not in other else None
         yield [*row, cell(share, ".0%")]
