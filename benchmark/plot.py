@@ -61,7 +61,7 @@ def draw_curves(results, name):
     if name == "figure_6":
         for task in curves.keys() - {row["task"] for row in published}:
             del curves[task]
-    old = name in ("figure_5", "figure_7", "plus", "plus_exploration")
+    old = re.fullmatch("figure_[57]|plus(_exploration|_million)?", name)
     if old or "plus" in name:
         of, own = ("figure_3", "qmle") if old else ("plus", "qmle_plus")
         base = data.read_curves(data.RESULTS / of)

@@ -167,7 +167,7 @@ def before(seeds, at):
 
 
 def plus_narrow():
-    """Greedy returns at the end of the runs."""
+    """Greedy returns at the end."""
     yield ["task", "narrow", "MR.Q", "QMLE", "difference"]
     both = []
     for task in data.read_curves(RESULTS / "plus"):
@@ -182,19 +182,20 @@ def plus_narrow():
 
 
 def plus():
-    """Greedy returns of two settings on the way."""
-    yield ["task", "MR.Q, 200,000", "narrow, 200,000", "plus", "narrow, 400,000", "plus"]
+    """Greedy returns on the way."""
+    yield ["task", "MR.Q, 200,000", "plus", "plus, 400,000", "MR.Q, a million", "plus", "QMLE"]
     runs = []
-    for path in sorted((RESULTS / "plus").glob("*/qmle_plus")):
-        task, folders = path.parent.name, [path.with_name("narrow"), path]
-        own = [greedy_at(folder, at) for at in (200_000, 400_000) for folder in folders]
-        other = float(published(task, "MR.Q")[2e5]["score"])
-        runs.append([*map(np.array, ([other], *own))])
+    for task in data.read_curves(RESULTS / "plus"):
+        mrq = [[float(published(task, "MR.Q")[at]["score"])] for at in (2e5, 1e6)]
+        own = [greedy_at(f"plus/{task}/qmle_plus", at) for at in (200_000, 400_000)]
+        ends = f"plus_million/{task}/qmle_plus", f"figure_3/{task}/qmle"
+        own += [mrq[1], *(data.greedy_returns(RESULTS / end)[1] for end in ends)]
+        runs.append([mrq[0], *own])
         yield [task, *map(with_error, runs[-1])]
-    runs = list(zip(*runs, strict=True))
-    yield [f"mean of {len(runs[0])}", *(cell(np.mean([*map(np.mean, own)])) for own in runs)]
-    gains = [with_interval(welch(runs[i + 1], runs[i], 0.95)) for i in (1, 3)]
-    yield ["plus minus narrow, 95%", "", "", gains[0], "", gains[1]]
+    for rows in (runs, [row for row in runs if row[4]]):
+        parts = zip(*rows, strict=True)
+        means = [np.mean([*map(np.mean, own)]) if all(own) else None for own in parts]
+        yield [f"mean of {len(rows)}", *map(cell, means)]
 
 
 def figure_3():
