@@ -103,7 +103,7 @@ def draw_curves(results, name):
         label = "-".join([NAMES.get(method, method), *rest])
         handles.append(plt.Line2D([], [], label=label, **style))
     if any(folder.glob("*/*/seed_*_eval.csv")):
-        look = QMLE | RING | dict(linestyle="", label="greedy policy, last common evaluation")
+        look = RING | dict(color="k", linestyle="", label="greedy, last common evaluation")
         handles.append(plt.Line2D([], [], **look))
     for method, style in LOOKS.items():
         steps = {row["task"]: float(row["steps"]) for row in published if row["method"] == method}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # qmle_plus.py's defaults to a million steps on eight tasks: seeds 6 to 8, every 160,000 steps ten
 # greedy episodes of each seed. humanoid-stand, fish-swim and walker-run came to 960,000 and 985,000 steps, when the time was over
-# (manifest.json). Dogs make less than half of that in the same time.
+# (manifest.json).
 #   usage: benchmark/plus_million.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
 # Results: benchmark/results/plus_million/<task>/qmle_plus/seed_K.csv, manifest.json, plus_million.png
 set -euo pipefail

@@ -21,7 +21,7 @@ MACHINES = {"cpu": "2 CPU cores", "cuda": "one H100"}
 
 
 def markdown(lines):
-    """A table of what a function below yields: the header, then rows."""
+    """A table of what a function yields: header, then rows."""
     header, *rows = lines
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
@@ -135,7 +135,7 @@ def learning(name):
 
 
 def counterparts(figure):
-    """Variants beside QMLE, each in the last tenth before its last step."""
+    """Variants beside QMLE, each in its last tenth."""
     yield ["task", "variant", "steps", "seeds", "QMLE", "variant", "difference"]
     qmle, found = (data.read_curves(RESULTS / name) for name in ("figure_3", figure))
     for task in found:
@@ -183,23 +183,25 @@ def plus_narrow():
 
 def plus():
     """Greedy returns on the way."""
-    yield ["task", "MR.Q, 200,000", "plus", "plus, 400,000", "MR.Q, a million", "plus", "QMLE"]
-    runs = []
+    names = "plus, 200,000", "MR.Q", "plus, 400,000", "plus, a million", "MR.Q", "SAC", "QMLE"
+    yield ["task", *names]
+    runs, others = [], (("MR.Q", 2e5), ("MR.Q", 1e6), ("SAC", 1e6))
     for task in data.read_curves(RESULTS / "plus"):
-        mrq = [[float(published(task, "MR.Q")[at]["score"])] for at in (2e5, 1e6)]
-        own = [greedy_at(f"plus/{task}/qmle_plus", at) for at in (200_000, 400_000)]
+        early, late = (greedy_at(f"plus/{task}/qmle_plus", at) for at in (200_000, 400_000))
         ends = f"plus_million/{task}/qmle_plus", f"figure_3/{task}/qmle"
-        own += [mrq[1], *(data.greedy_returns(RESULTS / end)[1] for end in ends)]
-        runs.append([mrq[0], *own])
+        end, qmle = (data.greedy_returns(RESULTS / folder)[1] for folder in ends)
+        found = [published(task, method).get(at) for method, at in others]
+        first, *last = [[float(row["score"])] if row else [] for row in found]
+        runs.append([early, first, late, end, *last, qmle])
         yield [task, *map(with_error, runs[-1])]
-    for rows in (runs, [row for row in runs if row[4]]):
+    for rows in (runs, [row for row in runs if row[3]]):
         parts = zip(*rows, strict=True)
         means = [np.mean([*map(np.mean, own)]) if all(own) else None for own in parts]
         yield [f"mean of {len(rows)}", *map(cell, means)]
 
 
 def figure_3():
-    """Training returns in 50,000 steps before 0.5M and 1M; greedy ones beside SAC's."""
+    """Training returns before 0.5M and 1M; greedy ones beside SAC's."""
     header = ["task", "action dimensions", "seeds", "training, 0.5M", "training, 1M"]
     yield [*header, "greedy, at the end", "SAC, 1M", "greedy over SAC"]
     for task, by_variant in data.read_curves(RESULTS / "figure_3").items():
@@ -235,7 +237,7 @@ def below_10(task):
 
 
 def diagnosis():
-    """What runs say of themselves; the greedy policy: mean over models that were kept."""
+    """What runs say of themselves, and models that were kept."""
     header = ["task", "below 10: first tenth", "last tenth", "greedy"]
     header += ["training: Q at the start minus return", "greedy: Q minus return"]
     yield [*header, "return with a tenth random minus greedy"]
@@ -253,7 +255,7 @@ def diagnosis():
 
 
 def figure_3_why():
-    """Experiments on tasks of Figure 3, in the last tenth before each end of runs."""
+    """Experiments on tasks of Figure 3, before each end."""
     header = ["task", "steps", "variant", "seeds", "training return (s.e.)"]
     header += ["difference to the default, 95% interval", "episodes below 10"]
     yield [*header, "Q at the start minus return (s.e.)"]
@@ -302,7 +304,7 @@ def verdict(low, high):
 
 
 def open_details():
-    """A row for each variant, by the criterion in open_details.sh."""
+    """By the criterion in open_details.sh."""
     header = ["mean return of all episodes", *OPEN_TASKS]
     yield [*header, "mean difference to the default, 99.3% interval", "verdict"]
     curves, areas = data.read_curves(RESULTS / "open_details"), {}
@@ -320,14 +322,14 @@ def open_details():
         yield [*row, with_interval(interval, "+.1f"), said]
 
 
-# MR.Q's returns at 300,000 steps, as in plus_ingredients.sh.
+# MR.Q's returns, as in plus_ingredients.sh.
 AT_300K = {"cheetah-run": 862, "fish-swim": 467, "hopper-hop": 108}
 AT_300K |= {"humanoid-stand": 279, "dog-walk": 419}
 BESIDE = {"walker-run": 703, "finger-spin": 846, "finger-turn_hard": 726}
 
 
 def plus_ingredients(second=False):
-    """A row for each variant of a round, by plus_ingredients.sh's criterion."""
+    """By plus_ingredients.sh's criterion."""
     base, tasks = ("squared", AT_300K | BESIDE) if second else ("base", AT_300K)
     yield ["variant", "ms an update", *tasks, f"difference to `{base}`, 95% interval", "verdict"]
     areas, costs = {}, data.read_speed("plus")
