@@ -15,5 +15,9 @@ hopper-hop        qmle_plus  python qmle_plus.py --env-id dm_control/hopper-hop-
 humanoid-stand    qmle_plus  python qmle_plus.py --env-id dm_control/humanoid-stand-v0 --seed 6 --num-seeds 3 --eval-frequency 160000
 quadruped-walk    qmle_plus  python qmle_plus.py --env-id dm_control/quadruped-walk-v0 --seed 6 --num-seeds 3 --eval-frequency 160000
 walker-run        qmle_plus  python qmle_plus.py --env-id dm_control/walker-run-v0 --seed 6 --num-seeds 3 --eval-frequency 160000
+cheetah-run       repeat-1   python qmle_plus.py --env-id dm_control/cheetah-run-v0 --seed 6 --num-seeds 3 --eval-frequency 160000 --action-repeat 1 --train-frequency 2
+finger-spin       repeat-1   python qmle_plus.py --env-id dm_control/finger-spin-v0 --seed 6 --num-seeds 3 --eval-frequency 160000 --action-repeat 1 --train-frequency 2
+hopper-hop        repeat-1   python qmle_plus.py --env-id dm_control/hopper-hop-v0 --seed 6 --num-seeds 3 --eval-frequency 160000 --action-repeat 1 --train-frequency 2
+walker-run        repeat-1   python qmle_plus.py --env-id dm_control/walker-run-v0 --seed 6 --num-seeds 3 --eval-frequency 160000 --action-repeat 1 --train-frequency 2
 END
 python benchmark/plot.py plus_million "$@"
