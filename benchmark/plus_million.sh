@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # qmle_plus.py's defaults to a million steps on eight tasks: seeds 6 to 8, every 160,000 steps ten
 # greedy episodes of each seed. humanoid-stand, fish-swim and walker-run came to 960,000 and 985,000 steps, when the time was over
-# (manifest.json).
+# (manifest.json). repeat-1: one step an action, as many updates a step, on four tasks, to 525,000 to 544,000 steps.
 #   usage: benchmark/plus_million.sh [--smoke] [--workers N] ...    (see python benchmark/launch.py --help)
-# Results: benchmark/results/plus_million/<task>/qmle_plus/seed_K.csv, manifest.json, plus_million.png
+# Results: benchmark/results/plus_million/<task>/<variant>/seed_K.csv, manifest.json, plus_million.png
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python benchmark/launch.py plus_million "$@" <<'END'
